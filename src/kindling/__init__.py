@@ -1,0 +1,1 @@
+"""Kindling: a research template on PyTorch Lightning and Hydra."""

@@ -1,0 +1,50 @@
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Ge
+from pydantic import NonNegativeFloat, PositiveInt
+
+from kindling.data.base import SPLIT_SEED, InMemoryDataModule, Split
+from kindling.tasks import Regression
+
+
+class Linear(InMemoryDataModule):
+    """y = xW + b + noise, with x, W and b standard normal; `weight` (out_features, in_features) and `bias` are kept.
+
+    Four fifths of the samples are for training, a tenth each for validation and test.
+    """
+
+    tasks = ("regression",)
+    source = "synthetic"
+
+    def __init__(
+        self,
+        in_features: PositiveInt = 4,
+        out_features: PositiveInt = 2,
+        num_samples: Annotated[int, Ge(20)] = 1000,
+        noise_std: NonNegativeFloat = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.shape = (num_samples, in_features, out_features)
+        self.noise_std = noise_std
+
+    def load(self) -> None:
+        num_samples, in_features, out_features = self.shape
+        generator = torch.Generator().manual_seed(SPLIT_SEED)
+        self.weight = torch.randn(out_features, in_features, generator=generator)
+        self.bias = torch.randn(out_features, generator=generator)
+        x = torch.randn(num_samples, in_features, generator=generator)
+        noise = torch.randn(num_samples, out_features, generator=generator)
+        y = x @ self.weight.T + self.bias + self.noise_std * noise
+        held_out = num_samples // 10
+        train, val, test = (
+            Split(*rows)
+            for rows in zip(
+                x.split([num_samples - 2 * held_out, held_out, held_out]),
+                y.split([num_samples - 2 * held_out, held_out, held_out]),
+                strict=True,
+            )
+        )
+        self.splits = {"train": train, "val": val, "test": test}
+        self.task = Regression(torch.zeros(out_features), torch.ones(out_features))

@@ -1,0 +1,20 @@
+"""What went wrong, in words for the person who can mend it."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in the input, the configuration or the machine. The message is all that the user sees of it."""
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """'; did you mean lr?' for the valid name nearest to `name`, or nothing where none is near."""
+    near = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def listed(problems: Iterable[str]) -> str:
+    """One problem as it is; several as a list, each once."""
+    unique = list(dict.fromkeys(problems))
+    return unique[0] if len(unique) == 1 else f"{len(unique)} mistakes in the configuration\n  " + "\n  ".join(unique)

@@ -1,0 +1,98 @@
+"""Loggers that Lightning does not have."""
+
+import csv
+import logging
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+log = logging.getLogger(__name__)
+
+
+class CSVLogger(Logger):
+    """`metrics.csv` in the run folder: one row an epoch, training and validation side by side.
+
+    Lightning's own writes a row a call, with holes, and empties a folder that it finds.
+    """
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__()
+        self.path = Path(save_dir) / "metrics.csv"
+        self._row: dict[str, float] = {}
+        self._columns: list[str] = []
+
+    @property
+    def name(self) -> str:
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        if any(name.startswith("test/") for name in metrics):
+            return  # no part of the course of training; summary.json has them
+        epoch = int(metrics["epoch"])
+        if self._row and epoch != self._row["epoch"]:
+            self._write_row()
+        self._row.update({"epoch": epoch, "step": step or 0, **{k: v for k, v in metrics.items() if k != "epoch"}})
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        if self._row:
+            self._write_row()
+
+    def _write_row(self) -> None:
+        new = [name for name in self._row if name not in self._columns]
+        if new:
+            self._columns += new
+            self._rewrite()
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow(self._row)
+        self._row = {}
+
+    def _rewrite(self) -> None:
+        """A metric that comes up later gets a column of its own, empty in the rows before."""
+        rows = list(csv.DictReader(self.path.open(newline=""))) if self.path.exists() else []
+        with self.path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The run folder has config.yaml."""
+
+
+def wandb_logger(save_dir: str, project: str, **kwargs: Any) -> WandbLogger:
+    """Weights & Biases: online where a key is configured, else offline with a line that says how to upload later.
+
+    WANDB_MODE overrides both. Further arguments are those of `wandb.init`.
+    """
+    import wandb
+
+    mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False, verify=False) else "offline")
+    if mode in ("offline", "dryrun"):
+        log.info(f"W&B is offline; to upload the run: wandb sync {save_dir}/wandb/offline-run-*")
+    id = kwargs.pop("id", None) or wandb.util.generate_id()
+    settings = wandb.Settings(silent=True, console="off")
+    return WandbLogger(save_dir=save_dir, project=project, id=id, mode=mode, settings=settings, **kwargs)
+
+
+@contextmanager
+def finished_loggers() -> Iterator[None]:
+    """Close W&B's run on every way out: one left open would take in the metrics of the next run of the process."""
+    exit_code = 1
+    try:
+        yield
+        exit_code = 0
+    finally:
+        if "wandb" in sys.modules:
+            sys.modules["wandb"].finish(exit_code=exit_code, quiet=True)

@@ -1,0 +1,132 @@
+"""The protocol that all models share: one step, its metrics, the optimizer and its schedule."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import MeanMetric, MetricCollection
+
+from kindling.errors import UserError
+from kindling.tasks import Task
+
+Batch = tuple[Tensor, Tensor]
+
+# The names under which the schedulers of torch.optim take the length of the run.
+RUN_LENGTH = ("total_steps", "T_max", "total_iters")
+
+
+class SupervisedModule(LightningModule):
+    """A model that learns y from x. A subclass names its `tasks` and builds `self.net`.
+
+    Args:
+        task: of the data: turns outputs into predictions and says what is measured.
+        loss: called with (output, task.target(y)), returns a scalar.
+        optimizer: called with the parameters.
+        scheduler: called with the optimizer. One that takes the length of the run (`total_steps` and the like) gets it
+            and steps with every batch; any other steps with every epoch.
+        monitor: the metric that a plateau scheduler watches.
+    """
+
+    tasks: ClassVar[tuple[str, ...]]
+    net: nn.Module
+
+    def __init__(
+        self,
+        task: Task,
+        loss: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        monitor: str = "val/loss",
+    ) -> None:
+        super().__init__()
+        self.task = task
+        self.loss = loss
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.monitor = monitor
+        self.train_metrics = self._metrics("train/")
+        self.val_metrics = self._metrics("val/")
+        self.test_metrics = self._metrics("test/")
+        self._recent_losses: list[Tensor] = []
+
+    def _metrics(self, prefix: str) -> MetricCollection:
+        metrics = {"loss": MeanMetric(nan_strategy="disable"), **self.task.metrics()}
+        return MetricCollection(metrics, prefix=prefix, compute_groups=False)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+    def step(self, batch: Batch, metrics: MetricCollection) -> Tensor:
+        x, y = batch
+        output = self(x)
+        loss = self.loss(output, self.task.target(y))
+        with torch.no_grad():
+            metrics.update(value=loss, weight=len(y), preds=self.task.prediction(output), target=y)
+        return loss
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self.step(batch, self.train_metrics)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.step(batch, self.val_metrics)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.step(batch, self.test_metrics)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        # Losses are looked at in bulk: each look makes an accelerator wait for its own work.
+        self._recent_losses.append(outputs["loss"].detach())
+        if len(self._recent_losses) < 50 and not self.trainer.is_last_batch:
+            return
+        finite = torch.isfinite(torch.stack(self._recent_losses)).tolist()
+        first_batch = batch_idx + 1 - len(finite)
+        self._recent_losses.clear()
+        if not all(finite):
+            raise UserError(
+                f"the training loss is no longer a finite number, since epoch {self.current_epoch}, "
+                f"step {first_batch + finite.index(False)} of the epoch; a smaller optimizer.lr or "
+                f"+trainer.gradient_clip_val=1 may help"
+            )
+
+    def on_train_epoch_end(self) -> None:
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self._log_metrics(self.train_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_metrics(self.val_metrics, prog_bar=True)
+
+    def on_test_epoch_end(self) -> None:
+        self._log_metrics(self.test_metrics)
+
+    def _log_metrics(self, metrics: MetricCollection, prog_bar: bool = False) -> None:
+        self.log_dict(metrics.compute(), prog_bar=prog_bar)
+        metrics.reset()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self.make_optimizer(self.parameters())
+        length = self._run_length_argument()
+        scheduler = self.make_scheduler(optimizer, **length)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": scheduler,
+                "interval": "step" if length else "epoch",
+                "monitor": self.monitor,
+            },
+        }
+
+    def _run_length_argument(self) -> dict[str, int]:
+        given = getattr(self.make_scheduler, "keywords", {})
+        for name in RUN_LENGTH:
+            if name in inspect.signature(self.make_scheduler).parameters and given.get(name) is None:
+                steps = self.trainer.estimated_stepping_batches
+                if steps == float("inf"):
+                    raise UserError("scheduler: its length is the run's, so trainer.max_epochs or max_steps must be set")
+                return {name: int(steps)}
+        return {}

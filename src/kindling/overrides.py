@@ -1,0 +1,168 @@
+"""The command line, checked against conf/ before anything heavy is imported. Every mistake is told at once."""
+
+import itertools
+import math
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from kindling.errors import did_you_mean, listed
+
+# `${unique:}` in a folder's name: two runs that start in the same second do not share it.
+OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
+
+# Keys whose default value is of one type of several that their signature takes; the signature is checked later.
+SEVERAL_TYPES = {"trainer.devices", "data.target"}
+
+
+def check_command_line(config_dir: Path, config_name: str, argv: list[str]) -> None:
+    """Exit with one message that names every mistake among the overrides in `argv`; return where there is none."""
+    args = get_args_parser().parse_args(argv)
+    asks_hydra = args.help or args.hydra_help or args.info or args.shell_completion
+    if asks_hydra or args.config_path or args.config_name or args.config_dir:
+        return  # Hydra answers, or reads another config than the one known here
+    problems: list[str] = []
+    with initialize_config_dir(str(config_dir.absolute()), version_base="1.3"):
+        overrides = list(_parse(args.overrides, problems))
+        for choices in _combinations([o for o in overrides if _options(o)], problems):
+            try:
+                cfg = compose(config_name, choices, return_hydra_config=True)
+            except (HydraException, OmegaConfBaseException) as error:
+                problems.append(str(error).splitlines()[0])
+                continue
+            job = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]))
+            assert isinstance(job, dict)
+            problems += _value_problems(job, [o for o in overrides if not _options(o)])
+            settings = [o for o in overrides if o.key_or_group.startswith("hydra.")]
+            problems += _hydra_problems(config_name, [*choices, *(o.input_line or "" for o in settings)])
+        if not args.multirun:
+            problems += [f"{o.input_line}: several values need the flag -m" for o in overrides if o.is_sweep_override()]
+    if problems:
+        sys.exit(f"error: {listed(problems)}")
+
+
+def _parse(texts: list[str], problems: list[str]) -> Iterator[Override]:
+    parser = OverridesParser.create()
+    for text in texts:
+        try:
+            yield parser.parse_override(text)
+        except HydraException:
+            problems.append(f"{text}: not of the form key=value (quote values with special characters: 'key=\"a b\"')")
+
+
+def _options(override: Override) -> list[str]:
+    """The options of the config group that the override chooses from; empty where it sets a value."""
+    loader = GlobalHydra.instance().config_loader()
+    return [] if "." in override.key_or_group else loader.get_group_options(override.key_or_group)
+
+
+def _values(override: Override) -> list[Any]:
+    """The value, or all that a sweep goes through; nothing for a sweep over an interval."""
+    if not override.is_sweep_override():
+        return [override.value()]
+    if override.is_discrete_sweep():
+        return list(override.sweep_iterator())
+    return []
+
+
+def _combinations(choices: list[Override], problems: list[str]) -> Iterator[list[str]]:
+    """Every combination of the options that exist, as overrides."""
+    texts = []
+    for override in choices:
+        if override.is_delete():
+            texts.append([override.input_line or ""])
+            continue
+        options, valid = _options(override), []
+        for value in _values(override):
+            names = value if isinstance(value, list) else [value]
+            wrong = [str(name) for name in names if name is not None and str(name) not in options]
+            problems += [
+                f"{override.key_or_group}={name}: no such option{did_you_mean(name, options)} "
+                f"({override.key_or_group} is one of {', '.join(options)})"
+                for name in wrong
+            ]
+            if not wrong:
+                listed = "null" if value is None else f"[{','.join(names)}]" if isinstance(value, list) else value
+                valid.append(f"{(override.input_line or '').split('=')[0]}={listed}")
+        texts.append(valid or [""])
+    for combination in itertools.product(*texts):
+        yield [text for text in combination if text]
+
+
+def _hydra_problems(config_name: str, overrides: list[str]) -> Iterator[str]:
+    """A setting of Hydra that it does not know, or a folder for the run that cannot be written to."""
+    try:
+        folder = compose(config_name, overrides, return_hydra_config=True).hydra.run.dir
+    except (HydraException, OmegaConfBaseException) as error:
+        yield str(error).splitlines()[0]
+        return
+    existing = Path(folder).absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        yield f"hydra.run.dir={folder}: cannot be written to ({os.strerror(error.errno or 0)})"
+
+
+def _value_problems(cfg: dict[str, Any], overrides: list[Override]) -> Iterator[str]:
+    defaults = dict(_flat(cfg))
+    for override in overrides:
+        key = override.key_or_group
+        parent = key.rpartition(".")[0]
+        if key.startswith("hydra."):
+            continue  # Hydra's own: composed by itself
+        added = override.is_add() or override.is_force_add()
+        if key not in defaults and not (added and isinstance(defaults.get(parent), dict)):
+            yield f"{key}: no such key{did_you_mean(key, defaults)}"
+        elif key in defaults and not override.is_delete() and key not in SEVERAL_TYPES:
+            for value in _values(override):
+                yield from _type_problems(key, defaults[key], value)
+    given = {override.key_or_group for override in overrides}
+    for key, default in defaults.items():
+        if default == "???" and key not in given:
+            yield f"{key}: a value is required, as in {key}=..."
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every full key below `node` with its value, sections included."""
+    for key, value in node.items():
+        yield f"{prefix}{key}", value
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+
+
+def _type_problems(key: str, default: Any, value: Any) -> Iterator[str]:
+    """A value of another kind than the default in the YAML; null and interpolations fit everything."""
+    if default is None or value is None or "${" in str(default) or "${" in str(value) or default == "???":
+        return
+    shown = str(value).lower() if isinstance(value, bool) else value
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            yield f"{key}={shown}: should be true or false"
+    elif isinstance(default, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield f"{key}={shown}: should be a number, like {default}"
+        elif math.isnan(value):
+            yield f"{key}={shown}: should be a number, like {default}"
+    elif isinstance(default, list):
+        if not isinstance(value, list):
+            yield f"{key}={shown}: should be a list, like [{', '.join(map(str, default))}]"
+    elif isinstance(default, dict):
+        yield f"{key}={shown}: is a section with the keys {', '.join(map(str, default))}"
+    elif isinstance(value, list | dict):
+        yield f"{key}={shown}: should be a single value, like {default}"

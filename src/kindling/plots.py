@@ -1,0 +1,125 @@
+"""Figures of a run, written as PNG files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from kindling.data.base import Split
+from kindling.models.base import SupervisedModule
+from kindling.tasks import Multiclass, Regression
+
+
+def draw_all(run_dir: Path, model: SupervisedModule, test: Split) -> None:
+    """Learning curves where there is a metrics.csv, and what the model makes of the test split."""
+    figures = dict(of_predictions(model, test))
+    if (run_dir / "metrics.csv").exists():
+        figures["learning_curves"] = learning_curves(pd.read_csv(run_dir / "metrics.csv"))
+    folder = run_dir / "figures"
+    folder.mkdir(exist_ok=True)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=120)
+
+
+def learning_curves(metrics: pd.DataFrame) -> Figure:
+    """One panel a metric, training against validation, over epochs."""
+    names = [column.removeprefix("val/") for column in metrics.columns if column.startswith("val/")]
+    figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for stage, label in (("train", "training"), ("val", "validation")):
+            axes.plot(metrics["epoch"], metrics[f"{stage}/{name}"], marker="." if len(metrics) < 30 else "", label=label)
+        if name == "loss" and metrics["val/loss"].min() > 0:
+            axes.set_yscale("log")
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def of_predictions(model: SupervisedModule, split: Split) -> Iterator[tuple[str, Figure]]:
+    predictions = predict(model, split)
+    if isinstance(model.task, Regression):
+        yield "predictions", predicted_against_true(predictions, split.y)
+    elif isinstance(model.task, Multiclass):
+        yield "confusion", confusion_matrix(predictions.argmax(dim=1), split.y, model.task.classes)
+        if split.x.ndim == 4:
+            yield "worst_mistakes", worst_mistakes(predictions, split, model.task.classes)
+    elif split.x.shape[1] == 2:
+        yield "decision", decision_surface(model, split)
+
+
+@torch.no_grad()
+def predict(model: SupervisedModule, split: Split, batch_size: int = 1024) -> Tensor:
+    """Predictions for every row of the split, on the CPU."""
+    batches = [
+        model.task.prediction(model(split[slice(start, start + batch_size)][0].to(model.device, model.dtype)))
+        for start in range(0, len(split), batch_size)
+    ]
+    return torch.cat(batches).cpu().float()
+
+
+def predicted_against_true(predictions: Tensor, y: Tensor) -> Figure:
+    figure = Figure(figsize=(4.2, 4), layout="constrained")
+    axes = figure.subplots()
+    for column in range(y.shape[1]):
+        label = f"output {column}" if y.shape[1] > 1 else None
+        axes.scatter(y[:, column], predictions[:, column], s=12, alpha=0.7, label=label)
+    low, high = y.min().item(), y.max().item()
+    axes.plot([low, high], [low, high], color="black", linewidth=1)
+    axes.set(xlabel="true value", ylabel="prediction", title="test split")
+    if y.shape[1] > 1:
+        axes.legend()
+    return figure
+
+
+def confusion_matrix(predicted: Tensor, y: Tensor, classes: list[str]) -> Figure:
+    """Counts, rows by true class; the colours show mistakes only."""
+    size = len(classes)
+    counts = torch.bincount(y * size + predicted, minlength=size**2).reshape(size, size).numpy()
+    mistakes = counts * (1 - np.eye(size))
+    figure = Figure(figsize=(1.5 + 0.5 * size, 1 + 0.5 * size), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(mistakes, cmap="Reds", vmax=max(1, mistakes.max() * 1.5))
+    for row, column in np.ndindex(size, size):
+        if counts[row, column]:
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8)
+    axes.set_xticks(range(size), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
+    axes.set_yticks(range(size), classes)
+    axes.set(xlabel="predicted", ylabel="true", title=f"test split: {np.trace(counts)} of {counts.sum()} right")
+    return figure
+
+
+def worst_mistakes(predictions: Tensor, split: Split, classes: list[str], columns: int = 6) -> Figure:
+    """The wrong predictions that the model was surest of."""
+    predicted = predictions.argmax(dim=1)
+    wrong = torch.nonzero(predicted != split.y)[:, 0]
+    worst = wrong[predictions[wrong].amax(dim=1).argsort(descending=True)][: 2 * columns].tolist()
+    figure = Figure(figsize=(1.5 * columns, 3.6), layout="constrained")
+    for axes in figure.subplots(2, columns).flat:
+        axes.axis("off")
+        if worst:
+            row = worst.pop(0)
+            axes.imshow(split.x[row, 0], cmap="gray_r")
+            axes.set_title(f"{classes[predicted[row]]}, not {classes[int(split.y[row])]}", fontsize=9)
+    return figure
+
+
+@torch.no_grad()
+def decision_surface(model: SupervisedModule, split: Split) -> Figure:
+    """The probability of a one over the plane of two features, with the rows of the split on it."""
+    low, high = split.x.min().item() - 0.5, split.x.max().item() + 0.5
+    line = torch.linspace(low, high, 200)
+    plane = torch.cartesian_prod(line, line)
+    surface = predict(model, Split(plane, torch.zeros(len(plane)))).reshape(200, 200).T
+    figure = Figure(figsize=(4.8, 4), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(surface, origin="lower", extent=(low, high, low, high), cmap="RdBu_r", vmin=0, vmax=1)
+    axes.contour(line, line, surface, levels=[0.5], colors="black", linewidths=1)
+    axes.scatter(split.x[:, 0], split.x[:, 1], c=split.y, cmap="RdBu_r", edgecolors="black", s=80, vmin=0, vmax=1)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$")
+    figure.colorbar(image, label="probability of 1")
+    return figure
