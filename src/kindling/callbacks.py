@@ -1,12 +1,17 @@
 """Callbacks that Lightning does not have."""
 
+import logging
+import sys
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from kindling import plots
+
+log = logging.getLogger(__name__)
 
 
 class ConfigInCheckpoint(Callback):
@@ -15,9 +20,7 @@ class ConfigInCheckpoint(Callback):
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
 
-    def on_save_checkpoint(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config
 
 
@@ -28,5 +31,28 @@ class Figures(Callback):
         self.run_dir = Path(run_dir)
 
     def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if trainer.is_global_zero and not trainer.fast_dev_run:
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             plots.draw_all(self.run_dir, pl_module, trainer.datamodule.splits["test"])  # type: ignore[attr-defined]
+
+
+class ProgressBar(TQDMProgressBar):
+    """A bar for each epoch of training in a terminal; a line for each epoch where the output goes to a file."""
+
+    def __init__(self, refresh_rate: int = 50) -> None:
+        super().__init__(refresh_rate, leave=True)
+        self.in_terminal = sys.stdout.isatty()
+
+    def init_train_tqdm(self) -> Tqdm:
+        return super().init_train_tqdm() if self.in_terminal else Tqdm(disable=True)
+
+    def init_validation_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)  # over before it can be read
+
+    def init_test_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if not self.in_terminal and trainer.is_global_zero:
+            metrics = self.get_metrics(trainer, pl_module)
+            log.info("epoch %d  %s", trainer.current_epoch, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))

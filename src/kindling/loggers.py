@@ -81,9 +81,9 @@ def wandb_logger(save_dir: str, project: str, **kwargs: Any) -> WandbLogger:
     mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False, verify=False) else "offline")
     if mode in ("offline", "dryrun"):
         log.info(f"W&B is offline; to upload the run: wandb sync {save_dir}/wandb/offline-run-*")
-    id = kwargs.pop("id", None) or wandb.util.generate_id()
+    run_id = kwargs.pop("id", None) or wandb.sdk.lib.runid.generate_id()
     settings = wandb.Settings(silent=True, console="off")
-    return WandbLogger(save_dir=save_dir, project=project, id=id, mode=mode, settings=settings, **kwargs)
+    return WandbLogger(save_dir=save_dir, project=project, id=run_id, mode=mode, settings=settings, **kwargs)
 
 
 @contextmanager

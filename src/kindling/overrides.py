@@ -43,8 +43,8 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str]) -> N
             except (HydraException, OmegaConfBaseException) as error:
                 problems.append(str(error).splitlines()[0])
                 continue
-            job = OmegaConf.to_container(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"]))
-            assert isinstance(job, dict)
+            job: Any = OmegaConf.to_container(cfg)
+            del job["hydra"]
             problems += _value_problems(job, [o for o in overrides if not _options(o)])
             settings = [o for o in overrides if o.key_or_group.startswith("hydra.")]
             problems += _hydra_problems(config_name, [*choices, *(o.input_line or "" for o in settings)])
@@ -155,9 +155,7 @@ def _type_problems(key: str, default: Any, value: Any) -> Iterator[str]:
         if not isinstance(value, bool):
             yield f"{key}={shown}: should be true or false"
     elif isinstance(default, int | float):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            yield f"{key}={shown}: should be a number, like {default}"
-        elif math.isnan(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             yield f"{key}={shown}: should be a number, like {default}"
     elif isinstance(default, list):
         if not isinstance(value, list):

@@ -31,7 +31,9 @@ def learning_curves(metrics: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for stage, label in (("train", "training"), ("val", "validation")):
-            axes.plot(metrics["epoch"], metrics[f"{stage}/{name}"], marker="." if len(metrics) < 30 else "", label=label)
+            axes.plot(
+                metrics["epoch"], metrics[f"{stage}/{name}"], marker="." if len(metrics) < 30 else "", label=label
+            )
         if name == "loss" and metrics["val/loss"].min() > 0:
             axes.set_yscale("log")
         axes.set(xlabel="epoch", ylabel=name)
@@ -56,7 +58,7 @@ def of_predictions(model: SupervisedModule, split: Split) -> Iterator[tuple[str,
 def predict(model: SupervisedModule, split: Split, batch_size: int = 1024) -> Tensor:
     """Predictions for every row of the split, on the CPU."""
     batches = [
-        model.task.prediction(model(split[slice(start, start + batch_size)][0].to(model.device, model.dtype)))
+        model.task.prediction(model(split[slice(start, start + batch_size)][0].to(next(model.parameters()))))
         for start in range(0, len(split), batch_size)
     ]
     return torch.cat(batches).cpu().float()

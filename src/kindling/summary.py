@@ -1,7 +1,6 @@
-"""`summary.json`: what became of a run. Written at the start, true after every exit, replaced as a whole."""
+"""The record of a run: `summary.json`, written at the start, true after every exit, replaced as a whole."""
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -12,6 +11,16 @@ from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import lightning as L
+import torch
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from kindling.config import choice
+from kindling.data.base import InMemoryDataModule
+from kindling.models.base import SupervisedModule
 
 INTERRUPTED = {130: "SIGINT", 143: "SIGTERM"}  # exit codes, as shells count them
 
@@ -32,7 +41,7 @@ class Summary(dict[str, Any]):
             return
         temporary = self.path.with_suffix(".json.tmp")
         temporary.write_text(json.dumps(self, indent=2, default=str) + "\n")
-        os.replace(temporary, self.path)
+        temporary.replace(self.path)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -61,6 +70,23 @@ class Summary(dict[str, Any]):
         self.write()
 
 
+def rank() -> int:
+    """Of this process among those of the run; also before Lightning has started them."""
+    return int(getattr(rank_zero_only, "rank", 0))
+
+
+def open_summary(cfg: DictConfig, run_dir: Path) -> Summary:
+    """Begin the run's folder: the composed config, what was asked for, and the summary."""
+    enabled = rank() == 0
+    if enabled:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+        overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+        OmegaConf.save(OmegaConf.create(overrides), run_dir / "overrides.yaml")
+    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    return Summary(run_dir / "summary.json", enabled, started=started, seed=cfg.seed, **environment())
+
+
 def environment() -> dict[str, Any]:
     """What the result depends on besides the config."""
     packages = ("torch", "lightning", "hydra-core", "torchmetrics", "torchvision", "numpy")
@@ -77,3 +103,48 @@ def _git(*args: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def description(
+    cfg: DictConfig, trainer: L.Trainer, datamodule: InMemoryDataModule, model: SupervisedModule
+) -> dict[str, Any]:
+    """What is known before training."""
+    device = trainer.strategy.root_device
+    return {
+        "model": choice("model", cfg),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "data": {
+            "name": choice("data", cfg),
+            "source": datamodule.source,
+            "sizes": {name: len(split) for name, split in datamodule.splits.items()},
+        },
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "num_devices": trainer.world_size,
+        "loggers": {name: logger.version for name, logger in zip(cfg.logger, trainer.loggers, strict=False)},
+    }
+
+
+def results(cfg: DictConfig, trainer: L.Trainer, summary: Summary, score: float) -> dict[str, Any]:
+    """What is known after training."""
+    samples = summary["data"]["sizes"]["train"] * trainer.current_epoch
+    return {
+        "monitor": {"name": cfg.monitor, "mode": cfg.mode, "best": score},
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "samples_per_second": round(samples / summary["seconds"]["fit"]),
+        "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+    }
+
+
+def headline(cfg: DictConfig, summary: Summary) -> str:
+    data = summary["data"]
+    sizes = " / ".join(f"{size:,}" for size in data["sizes"].values())
+    return (
+        f"{summary['model']} on {data['name']} ({data['source']}: {sizes} rows), "
+        f"{summary['parameters']:,} parameters, {summary['device']}"
+    )
+
+
+def footer(cfg: DictConfig, summary: Summary) -> str:
+    tested = "  ".join(f"{name} {value:.4g}" for name, value in summary["metrics"].items() if name.startswith("test/"))
+    return f"{tested}  ({summary['epochs']} epochs, {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}"

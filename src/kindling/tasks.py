@@ -1,4 +1,4 @@
-"""What kind of answer a data set asks for: the target a loss sees, the prediction a user sees, and the metrics between."""
+"""What kind of answer a data set asks for: what the loss sees, what the user sees, and what is measured."""
 
 from typing import ClassVar, cast
 

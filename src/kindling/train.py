@@ -5,7 +5,6 @@ import logging
 import math
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 
 from kindling import config
@@ -27,7 +23,7 @@ from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError, did_you_mean, listed
 from kindling.loggers import finished_loggers
 from kindling.models.base import SupervisedModule
-from kindling.summary import Summary, environment
+from kindling.summary import description, footer, headline, open_summary, rank, results
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +49,7 @@ def train(cfg: DictConfig) -> float:
 def run(cfg: DictConfig) -> float:
     run_dir = Path(cfg.run_dir)
     problems = config.problems(cfg)
-    if (run_dir / "summary.json").exists() and rank_zero_only.rank == 0:
+    if (run_dir / "summary.json").exists() and rank() == 0:
         raise UserError(f"{run_dir} already holds a run; choose another hydra.run.dir, or delete it")
     if problems:
         if run_dir.is_dir() and not any(run_dir.iterdir()):
@@ -83,7 +79,7 @@ def quiet() -> None:
     """Keep advertising, and warnings that nobody here can act on, off the screen."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    if rank_zero_only.rank != 0:
+    if rank() != 0:
         logging.getLogger("kindling").setLevel(logging.ERROR)  # once is enough
     for message in (
         r".*LeafSpec.*",  # Lightning's use of torch.utils._pytree
@@ -101,24 +97,12 @@ def exit_codes() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         sys.exit(130)
-    except SystemExit as exit:
-        if isinstance(exit.__context__, KeyboardInterrupt):
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
             sys.exit(130)
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def open_summary(cfg: DictConfig, run_dir: Path) -> Summary:
-    """Begin the run's folder: the composed config, what was asked for, and the summary."""
-    enabled = rank_zero_only.rank == 0
-    if enabled:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
-        overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-        OmegaConf.save(OmegaConf.create(overrides), run_dir / "overrides.yaml")
-    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    return Summary(run_dir / "summary.json", enabled, started=started, seed=cfg.seed, **environment())
 
 
 def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedModule]:
@@ -137,9 +121,11 @@ def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedMod
     )
     metrics = [*model.train_metrics.keys(), *model.val_metrics.keys()]
     if cfg.monitor not in metrics:
-        raise UserError(f"monitor={cfg.monitor}: {cfg.model._target_} measures no such thing, only "
-                        f"{', '.join(metrics)}{did_you_mean(cfg.monitor, metrics)}")
-    plain = OmegaConf.to_container(cfg, resolve=True)
+        raise UserError(
+            f"monitor={cfg.monitor}: {cfg.model._target_} measures no such thing, only "
+            f"{', '.join(metrics)}{did_you_mean(cfg.monitor, metrics)}"
+        )
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
     callbacks = [construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items()]
     loggers = [construct(f"logger.{name}", node) for name, node in cfg.logger.items()]
     callbacks.append(ConfigInCheckpoint(plain))
@@ -155,7 +141,7 @@ def construct(path: str, node: DictConfig, **handed_over: Any) -> Any:
     except InstantiationException as error:
         if path in ("data", "model"):  # yours: a bug in it needs its traceback
             raise error.__cause__ or error from None
-        raise UserError(config.construction_problem(path, node, error)) from None
+        raise UserError(config.construction_problem(path, {str(k): v for k, v in node.items()}, error)) from None
 
 
 def best_checkpoint(trainer: L.Trainer, monitor: str) -> ModelCheckpoint | None:
@@ -163,48 +149,3 @@ def best_checkpoint(trainer: L.Trainer, monitor: str) -> ModelCheckpoint | None:
         if isinstance(callback, ModelCheckpoint) and callback.monitor == monitor and callback.best_model_path:
             return callback
     return None
-
-
-def description(
-    cfg: DictConfig, trainer: L.Trainer, datamodule: InMemoryDataModule, model: SupervisedModule
-) -> dict[str, Any]:
-    """What is known before training."""
-    device = trainer.strategy.root_device
-    return {
-        "model": config.choice("model", cfg),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "data": {
-            "name": config.choice("data", cfg),
-            "source": datamodule.source,
-            "sizes": {name: len(split) for name, split in datamodule.splits.items()},
-        },
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "num_devices": trainer.world_size,
-        "loggers": {name: logger.version for name, logger in zip(cfg.logger, trainer.loggers, strict=False)},
-    }
-
-
-def results(cfg: DictConfig, trainer: L.Trainer, summary: Summary, score: float) -> dict[str, Any]:
-    """What is known after training."""
-    samples = summary["data"]["sizes"]["train"] * trainer.current_epoch
-    return {
-        "monitor": {"name": cfg.monitor, "mode": cfg.mode, "best": score},
-        "epochs": trainer.current_epoch,
-        "steps": trainer.global_step,
-        "samples_per_second": round(samples / summary["seconds"]["fit"]),
-        "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
-    }
-
-
-def headline(cfg: DictConfig, summary: Summary) -> str:
-    data = summary["data"]
-    sizes = " / ".join(f"{size:,}" for size in data["sizes"].values())
-    return (
-        f"{summary['model']} on {data['name']} ({data['source']}: {sizes} rows), "
-        f"{summary['parameters']:,} parameters, {summary['device']}"
-    )
-
-
-def footer(cfg: DictConfig, summary: Summary) -> str:
-    tested = "  ".join(f"{name} {value:.4g}" for name, value in summary["metrics"].items() if name.startswith("test/"))
-    return f"{tested}  ({summary['epochs']} epochs, {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}"

@@ -36,47 +36,55 @@ class Split:
 class BatchLoader:
     """Iterates over the batches of a split, for one process of `world_size`.
 
-    In training (`shuffle`) the order is drawn from (seed, epoch), and rows are repeated so that every process takes
-    equally many steps. In evaluation the order is that of the split and every row is seen exactly once.
+    In training (`shuffle`) an epoch is `num_repeats` passes over the rows, each in an order of its own that is drawn
+    from (seed, epoch); every process takes equally many steps, for which a few rows may come once more. In evaluation
+    the order is that of the split and every row is seen exactly once.
     """
 
     def __init__(
-        self, split: Split, batch_size: int, shuffle: bool = False, seed: int = 0, rank: int = 0, world_size: int = 1
+        self,
+        split: Split,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        num_repeats: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.split = split
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
         self.epoch = 0
-        self.sampler = self  # Lightning announces a new epoch to `loader.sampler`
+        num_rows = len(split) * num_repeats
+        if shuffle:
+            num_rows += -num_rows % world_size
+        self.num_repeats = num_repeats
+        self.share = slice(rank, num_rows, world_size)  # of the order, for this process
+        self.num_batches = -(-len(range(num_rows)[self.share]) // batch_size)
+        # What Lightning expects of a loader: it announces each epoch to `sampler`.
+        self.sampler = self
+        self.batch_sampler = None
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self._share()) // self.batch_size)
+        return self.num_batches
 
-    def _share(self) -> range:
-        """Positions, in the order of the epoch, of the rows that this process reads."""
-        num_rows = len(self.split)
-        if self.shuffle:
-            num_rows = -(-num_rows // self.world_size) * self.world_size
-        return range(self.rank, num_rows, self.world_size)
+    def order(self) -> Tensor:
+        """The rows of this epoch, for all processes together."""
+        if not self.shuffle:
+            return torch.arange(len(self.split)).repeat(self.num_repeats)
+        # A large multiplier keeps the streams of neighbouring seeds and epochs apart.
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+        passes = [torch.randperm(len(self.split), generator=generator) for _ in range(self.num_repeats)]
+        order = torch.cat(passes)
+        return torch.cat([order, order[: self.share.stop - len(order)]])
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        num_rows = len(self.split)
-        if self.shuffle:
-            # Large multipliers keep the streams of neighbouring seeds and epochs apart.
-            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) & 0x7FFF_FFFF_FFFF_FFFF)
-            order = torch.randperm(num_rows, generator=generator)
-        else:
-            order = torch.arange(num_rows)
-        share = self._share()
-        order = order[torch.arange(share.start, share.stop, share.step) % num_rows]
-        for batch in order.split(self.batch_size):
-            yield self.split[batch]
+        for rows in self.order()[self.share].split(self.batch_size):
+            yield self.split[rows]
 
 
 class InMemoryDataModule(LightningDataModule):
@@ -85,6 +93,8 @@ class InMemoryDataModule(LightningDataModule):
     Args:
         batch_size: rows a step and device; null takes the whole split.
         seed: of the order of the training batches.
+        num_repeats: passes over the training split that make an epoch. More than one where a pass is so short that
+            validating and saving after each would take longer than the pass.
     """
 
     tasks: ClassVar[tuple[str, ...]]
@@ -92,10 +102,11 @@ class InMemoryDataModule(LightningDataModule):
     task: Task
     splits: dict[Literal["train", "val", "test"], Split]
 
-    def __init__(self, batch_size: PositiveInt | None = 128, seed: int = 0) -> None:
+    def __init__(self, batch_size: PositiveInt | None = 128, seed: int = 0, num_repeats: PositiveInt = 1) -> None:
         super().__init__()
         self.batch_size = batch_size
         self.seed = seed
+        self.num_repeats = num_repeats
 
     def load(self) -> None:
         """Set `task` and `splits`."""
@@ -113,14 +124,16 @@ class InMemoryDataModule(LightningDataModule):
     def out_features(self) -> int:
         return self.task.out_features
 
-    def _loader(self, split: Split, shuffle: bool = False) -> BatchLoader:
+    def _loader(self, split: Split, shuffle: bool = False, num_repeats: int = 1) -> BatchLoader:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        return BatchLoader(split, self.batch_size or len(split), shuffle, self.seed, rank, world_size)
+        batch_size = self.batch_size or len(split)
+        return BatchLoader(split, batch_size, shuffle, self.seed, num_repeats, rank, world_size)
 
     def train_dataloader(self) -> BatchLoader:
-        overfit = self.trainer is not None and self.trainer.overfit_batches > 0  # the same batches over and over
-        return self._loader(self.splits["train"], shuffle=not overfit)
+        # Overfitting on purpose means the same batches over and over.
+        overfit = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        return self._loader(self.splits["train"], not overfit, self.num_repeats)
 
     def val_dataloader(self) -> BatchLoader:
         return self._loader(self.splits["val"])

@@ -96,7 +96,7 @@ class TorchvisionImages(ImageDataModule):
         return [name for name, _ in self.dataset.resources]
 
     def prepare_data(self) -> None:
-        if self.raw_dir() is None:
+        if self.raw_dir() is None and not hasattr(self, "splits"):
             try:
                 self.download()
             except (OSError, RuntimeError) as error:

@@ -127,6 +127,8 @@ class SupervisedModule(LightningModule):
             if name in inspect.signature(self.make_scheduler).parameters and given.get(name) is None:
                 steps = self.trainer.estimated_stepping_batches
                 if steps == float("inf"):
-                    raise UserError("scheduler: its length is the run's, so trainer.max_epochs or max_steps must be set")
+                    raise UserError(
+                        "scheduler: its length is the run's, so trainer.max_epochs or max_steps must be set"
+                    )
                 return {name: int(steps)}
         return {}

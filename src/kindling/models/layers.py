@@ -26,7 +26,7 @@ NORMALIZATIONS: dict[Normalization, type[nn.Module]] = {
 
 
 def initialize(module: nn.Module, init: Init) -> None:
-    """Draw the weights of every linear layer anew by `torch.nn.init`; biases become 0. `default` leaves all as it is."""
+    """Draw the weights of every linear layer anew by `torch.nn.init`, biases 0; `default` leaves all as it is."""
     if init == "default":
         return
     for layer in module.modules():

@@ -1,0 +1,30 @@
+# make train [ARGS="model=xor seed=1"]   make test   make lint   make lock
+# Each sets up .venv first, where it is missing or older than the lock.
+ARGS ?=
+PYTHON := .venv/bin/python
+UV = $$(command -v uv || echo .venv/bin/uv)
+
+.PHONY: train test lint lock
+train: .venv/.installed
+	@$(PYTHON) train.py $(ARGS)
+
+test: .venv/.installed
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: .venv/.installed
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+lock: .venv/.installed
+	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+		--extra dev pyproject.toml --output-file requirements.lock
+
+.venv/.installed: requirements.lock pyproject.toml
+	@echo "Setting up .venv (once, about 6 GB with the GPU libraries of torch on Linux)"
+	@if command -v uv >/dev/null; then uv venv --quiet --allow-existing --python '>=3.11,<3.14' .venv; \
+	else python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11 to 3.13 is needed, or uv")' \
+		&& python3 -m venv .venv && $(PYTHON) -m pip install --quiet --disable-pip-version-check uv; fi
+	@$(UV) pip install --quiet --python $(PYTHON) --compile-bytecode --require-hashes --requirement requirements.lock
+	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --editable .
+	@touch $@
