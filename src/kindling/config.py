@@ -33,11 +33,12 @@ def problems(cfg: DictConfig) -> list[str]:
         plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         return [str(error).splitlines()[0]]
-    found = list(_section_problems(plain))
-    for key, value in plain.items():
-        if isinstance(value, dict):
-            found += node_problems(str(key), value)
-    return found or [*_pair_problems(plain), *_construction_problems(plain)]
+    by_section = {key: list(node_problems(key, node)) for key, node in plain.items() if isinstance(node, dict)}
+    sound = {key: plain[key] for key, found in by_section.items() if not found}
+    found = [*_section_problems(plain), *(problem for found in by_section.values() for problem in found)]
+    if {"model", "data", "loss"} <= sound.keys():
+        found += _pair_problems(plain)
+    return [*found, *_construction_problems(sound)]
 
 
 def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
@@ -55,6 +56,8 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
 def _pair_problems(cfg: dict[str, Any]) -> Iterator[str]:
     """Data that the model is not made for, or a loss that does not fit the data. Names no `tasks`: fits everything."""
     model, data, loss = (_tasks(cfg[group]) for group in ("model", "data", "loss"))
+    if "task" in cfg["data"]:  # a file may hold any task, and its own key says which
+        data = {cfg["data"]["task"]}
     if not model & data:
         yield (
             f"model={choice('model', cfg)} does not go with data={choice('data', cfg)}: the model is made for "
@@ -69,8 +72,6 @@ def _pair_problems(cfg: dict[str, Any]) -> Iterator[str]:
 
 
 def _tasks(node: dict[str, Any]) -> set[str]:
-    if "task" in node:  # a file may hold any task, and its own key says which
-        return {node["task"]}
     return set(getattr(get_object(node["_target_"]), "tasks", ("regression", "binary", "multiclass")))
 
 
@@ -91,36 +92,32 @@ def _fitting(group: str, tasks: set[str]) -> str:
             node: Any = OmegaConf.to_container(OmegaConf.load(file))
             if tasks & _tasks(node.get(group, node)):
                 names.append(file.stem)
-    return f"; {group} that would fit: {', '.join(names)}"
+    return f"; fitting {group}: {', '.join(names)}"
 
 
-def _construction_problems(cfg: dict[str, Any]) -> Iterator[str]:
+def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
     """What the parts say of their own values, such as a negative learning rate, when they are built on trial."""
-    accelerator = list(_accelerator_problems(cfg["trainer"]))
-    yield from accelerator
+    trainer = sound.get("trainer", {})
+    available = [name for name, accelerator in ACCELERATORS.items() if accelerator.is_available()]
+    if trainer.get("accelerator") in ACCELERATORS.keys() - set(available):
+        names = ", ".join(available)
+        yield f"trainer.accelerator={trainer['accelerator']}: there is none on this machine; available: {names}"
+        sound = {**sound, "trainer": {**trainer, "accelerator": "cpu", "devices": 1, "strategy": "auto"}}
     handed_over: dict[str, dict[str, Any]] = {
         "loss": {},
         "optimizer": {"params": [torch.nn.Parameter(torch.zeros(1))]},
         "scheduler": {"optimizer": torch.optim.SGD([torch.zeros(1)], lr=1.0)},
         "trainer": {"logger": False, "callbacks": None, "enable_checkpointing": False},
     }
-    for path, arguments in handed_over.items():
-        node = {**cfg[path], "_partial_": False}
+    for path in [path for path in handed_over if path in sound]:
+        node = {**sound[path], "_partial_": False}
         if path == "scheduler":
             taken = signature(get_object(node["_target_"]))
             node = {**{name: 100 for name in RUN_LENGTH if name in taken}, **node}
-        if not (path == "trainer" and accelerator):
-            try:
-                instantiate(node, _convert_="all", **arguments)
-            except InstantiationException as error:
-                yield construction_problem(path, cfg[path], error)
-
-
-def _accelerator_problems(trainer: dict[str, Any]) -> Iterator[str]:
-    wanted = trainer["accelerator"]
-    available = [name for name, accelerator in ACCELERATORS.items() if accelerator.is_available()]
-    if wanted in ACCELERATORS and wanted not in available:
-        yield f"trainer.accelerator={wanted}: there is none on this machine; available: {', '.join(available)}"
+        try:
+            instantiate(node, _convert_="all", **handed_over[path])
+        except InstantiationException as error:
+            yield construction_problem(path, sound[path], error)
 
 
 def construction_problem(path: str, node: Mapping[str, Any], error: InstantiationException) -> str:

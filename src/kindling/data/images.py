@@ -5,7 +5,9 @@ import gzip
 import hashlib
 import io
 import logging
+import shutil
 import socket
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,13 +112,20 @@ class TorchvisionImages(ImageDataModule):
         return None
 
     def download(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        log.info("downloading %s to %s", self.dataset.__name__, self.data_dir)
+        """Through torchvision's own loader, which knows mirrors and checksums; all four files or none."""
+        name = self.dataset.__name__
         timeout = socket.getdefaulttimeout()
         socket.setdefaulttimeout(10)  # seconds without an answer, for each mirror
         try:
-            with FileLock(self.data_dir / f".{self.dataset.__name__}.lock"), no_output():
-                self.dataset(str(self.data_dir), download=True)
+            with (
+                FileLock(Path(tempfile.gettempdir()) / f"kindling-{name}.lock"),
+                tempfile.TemporaryDirectory() as folder,
+            ):
+                if self.raw_dir() is None:  # another process may have been quicker
+                    log.info("downloading %s to %s", name, self.data_dir)
+                    with no_output():
+                        self.dataset(folder, download=True)
+                    shutil.copytree(Path(folder, name, "raw"), self.data_dir / name / "raw", dirs_exist_ok=True)
         finally:
             socket.setdefaulttimeout(timeout)
 

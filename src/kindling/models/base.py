@@ -1,6 +1,7 @@
 """The protocol that all models share: one step, its metrics, the optimizer and its schedule."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -84,15 +85,14 @@ class SupervisedModule(LightningModule):
         self._recent_losses.append(outputs["loss"].detach())
         if len(self._recent_losses) < 50 and not self.trainer.is_last_batch:
             return
-        finite = torch.isfinite(torch.stack(self._recent_losses)).tolist()
-        first_batch = batch_idx + 1 - len(finite)
+        losses = torch.stack(self._recent_losses).tolist()
         self._recent_losses.clear()
-        if not all(finite):
-            raise UserError(
-                f"the training loss is no longer a finite number, since epoch {self.current_epoch}, "
-                f"step {first_batch + finite.index(False)} of the epoch; a smaller optimizer.lr or "
-                f"+trainer.gradient_clip_val=1 may help"
-            )
+        for step, loss in enumerate(losses, start=batch_idx + 1 - len(losses)):
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"the training loss became {loss} in epoch {self.current_epoch} at step {step} of the epoch; "
+                    f"a smaller optimizer.lr or +trainer.gradient_clip_val=1 may help"
+                )
 
     def on_train_epoch_end(self) -> None:
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
