@@ -33,12 +33,24 @@ def problems(cfg: DictConfig) -> list[str]:
         plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         return [str(error).splitlines()[0]]
-    by_section = {key: list(node_problems(key, node)) for key, node in plain.items() if isinstance(node, dict)}
+    links = set(_interpolated(OmegaConf.to_container(cfg, resolve=False)))
+    by_section = {key: list(node_problems(key, node, links)) for key, node in plain.items() if isinstance(node, dict)}
     sound = {key: plain[key] for key, found in by_section.items() if not found}
     found = [*_section_problems(plain), *(problem for found in by_section.values() for problem in found)]
     if {"model", "data", "loss"} <= sound.keys():
         found += _pair_problems(plain)
+    if "optimizer" not in sound:
+        sound.pop("scheduler", None)  # its values may come from there
     return [*found, *_construction_problems(sound)]
+
+
+def _interpolated(node: Any, prefix: str = "") -> Iterator[str]:
+    """The full keys whose values are ${...} of another key."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _interpolated(value, f"{prefix}{key}.")
+        elif isinstance(value, str) and value.startswith("${"):
+            yield f"{prefix}{key}"
 
 
 def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from itertools import chain
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -20,14 +20,18 @@ HANDED_OVER = {
     "scheduler": {"optimizer"},
     "trainer": {"callbacks", "logger"},
 }
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
-def node_problems(path: str, node: dict[str, Any]) -> Iterator[str]:
-    """Problems of a node that will be instantiated, and of all nodes inside it."""
+def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = frozenset()) -> Iterator[str]:
+    """Problems of a node that will be instantiated, and of all nodes inside it.
+
+    The values at the keys in `interpolated` come from elsewhere in the config, and are checked there.
+    """
     for key, value in node.items():
         if isinstance(value, dict):
-            yield from node_problems(f"{path}.{key}", value)
+            yield from node_problems(f"{path}.{key}", value, interpolated)
     if "_target_" not in node:
         return
     try:
@@ -38,14 +42,15 @@ def node_problems(path: str, node: dict[str, Any]) -> Iterator[str]:
     parameters = signature(target)
     handed_over = HANDED_OVER.get(path, set())
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    names = [n for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = [n for n, p in parameters.items() if p.kind in NAMED]
     valid = [name for name in names if name not in handed_over]
     optional = set(RUN_LENGTH) if path == "scheduler" else set()
     for key, value in node.items():
         if key in INSTANTIATE_KEYS:
             continue
         if key in valid:
-            yield from _value_problems(f"{path}.{key}", parameters[key].annotation, value)
+            if f"{path}.{key}" not in interpolated:
+                yield from _value_problems(f"{path}.{key}", parameters[key].annotation, value)
         elif key in handed_over:
             yield f"{path}.{key}: is filled in by the run and cannot be set"
         elif not takes_anything:
@@ -56,7 +61,10 @@ def node_problems(path: str, node: dict[str, Any]) -> Iterator[str]:
 
 
 def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The parameters of a class or function; `**kwargs` of a class stand for the parameters of its base class."""
+    """The parameters of a class or function; `**kwargs` of a class stand for the parameters of its base class.
+
+    None of the latter is required: the class may well pass it on itself.
+    """
     if not inspect.isclass(target):
         return dict(_parameters(target))
     parameters: dict[str, inspect.Parameter] = {}
@@ -65,6 +73,8 @@ def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
             continue
         own = _parameters(vars(cls)["__init__"])
         own.pop("self", None)
+        if parameters:
+            own = {n: p.replace(default=None) if p.kind in NAMED else p for n, p in own.items()}
         parameters = {**own, **parameters}
         if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
             return {name: p for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
@@ -92,7 +102,8 @@ def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
             hint = did_you_mean(str(value), choices)
             yield f"{path}={shown}: should be one of {', '.join(choices)}{hint}"
         else:
-            reasons = dict.fromkeys(e["msg"].replace("Input should be ", "") for e in error.errors())
+            reasons = list(dict.fromkeys(e["msg"].replace("Input should be ", "") for e in error.errors()))
+            reasons = [reason for reason in reasons if not reason.startswith("an instance of")] or reasons
             yield f"{path}={shown}: should be {' or '.join(reasons)}"
     except (PydanticUserError, TypeError, NameError):
         return  # an annotation that no value can be held against

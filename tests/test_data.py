@@ -1,0 +1,237 @@
+"""Data sets: official sizes, no leaks, an order that depends on (seed, epoch) alone, and bad files."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_diabetes
+
+from conftest import write_idx
+from kindling.data import images
+from kindling.data.base import BatchLoader, InMemoryDataModule, Split
+from kindling.data.images import MNIST, Digits, FashionMNIST, mean_and_std, read_idx
+from kindling.data.linear import Linear
+from kindling.data.tabular import CSV, Diabetes, Housing
+from kindling.data.xor import XOR
+from kindling.errors import UserError
+
+
+def ready(datamodule: InMemoryDataModule) -> InMemoryDataModule:
+    datamodule.prepare_data()
+    datamodule.setup()
+    return datamodule
+
+
+def sizes(datamodule: InMemoryDataModule) -> list[int]:
+    return [len(ready(datamodule).splits[name]) for name in ("train", "val", "test")]
+
+
+def test_the_splits_have_their_official_sizes() -> None:
+    assert sizes(MNIST(source="subset")) == [4_000, 500, 500]
+    assert sizes(Digits()) == [1_437, 180, 180]
+    assert sizes(Diabetes()) == [354, 44, 44]
+    assert sizes(Linear()) == [800, 100, 100]
+    assert sizes(XOR()) == [4, 4, 4]
+    assert sizes(Housing()) == [3, 3, 3]
+
+
+def test_the_subset_has_every_class_equally_often_in_every_split() -> None:
+    for split in ready(MNIST(source="subset")).splits.values():
+        assert torch.bincount(split.y).unique().numel() == 1
+
+
+def test_official_files_give_test_images_to_the_test_split_alone(idx_dir: Path) -> None:
+    datamodule = ready(FashionMNIST(data_dir=str(idx_dir)))
+    raw = read_idx(idx_dir / "t10k-images-idx3-ubyte.gz", "unused: it is unpacked", 3)
+    assert sizes(datamodule) == [100, 5_000, 50]
+    assert torch.equal(datamodule.splits["test"].x[:, 0], raw)
+    rest = torch.cat([datamodule.splits["train"].x, datamodule.splits["val"].x])
+    assert len(torch.unique(rest, dim=0)) == 5_100  # all different, none lost
+    assert not (rest[:, None].flatten(2) == raw[:3].flatten(1)).all(dim=2).any()
+
+
+@pytest.mark.parametrize("datamodule", [MNIST(source="subset"), Digits()], ids=["mnist", "digits"])
+def test_pictures_are_standardised_with_the_training_split_alone(datamodule: InMemoryDataModule) -> None:
+    train = ready(datamodule).splits["train"]
+    x, _ = train[torch.arange(len(train))]
+    assert x.mean().item() == pytest.approx(0, abs=1e-4)
+    assert x.std().item() == pytest.approx(1, abs=1e-4)
+    assert {(split.mean, split.std) for split in datamodule.splits.values()} == {(train.mean, train.std)}
+    everything = torch.cat([split.x for split in datamodule.splits.values()])
+    assert mean_and_std(everything) != (train.mean, train.std)
+
+
+def test_tables_are_standardised_with_the_training_split_alone() -> None:
+    datamodule = ready(Diabetes())
+    train, task = datamodule.splits["train"], datamodule.task
+    torch.testing.assert_close(train.x.mean(dim=0), torch.zeros(10), atol=1e-5, rtol=0)
+    torch.testing.assert_close(train.x.std(dim=0, correction=0), torch.ones(10))
+    torch.testing.assert_close(task.target(train.y).mean(dim=0), torch.zeros(1), atol=1e-5, rtol=0)
+    assert abs(datamodule.splits["test"].x.mean().item()) > 1e-3
+    torch.testing.assert_close(task.prediction(task.target(train.y)), train.y)  # back in the units of the target
+    assert sorted(torch.cat([s.y[:, 0] for s in datamodule.splits.values()]).tolist()) == sorted(load_diabetes().target)
+
+
+def test_linear_data_keep_the_weights_they_were_made_with() -> None:
+    datamodule = ready(Linear(noise_std=0.0))
+    split = datamodule.splits["test"]
+    torch.testing.assert_close(split.y, split.x @ datamodule.weight.T + datamodule.bias)
+
+
+def test_csv_encodes_every_kind_of_column(csv_file: Path) -> None:
+    datamodule = ready(CSV(path=str(csv_file), target="price", features=["size", "age", "town"]))
+    assert datamodule.in_features == 2 + 2  # two numbers, two towns
+    assert sizes(datamodule) == [48, 6, 6]
+    x = datamodule.splits["train"].x
+    assert torch.isfinite(x).all()
+    torch.testing.assert_close(x[:, :2].mean(dim=0), torch.zeros(2), atol=1e-5, rtol=0)
+    assert set(x[:, 2:].unique().tolist()) == {0.0, 1.0}
+
+
+def test_csv_targets_may_be_several_numbers_or_classes(csv_file: Path) -> None:
+    assert ready(CSV(path=str(csv_file), target=["price", "size"])).out_features == 2
+    three = ready(CSV(path=str(csv_file), target="kind", task="multiclass"))
+    assert (three.out_features, three.task.classes) == (3, ["a", "b", "c"])
+    two = ready(CSV(path=str(csv_file), target="sold", task="binary"))
+    assert (two.out_features, two.task.classes) == (1, ["no", "yes"])
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "expected"),
+    [
+        (None, {}, "no such file"),
+        ("", {}, "the file is empty"),
+        ("a,price\n", {}, "0 data rows are too few"),
+        ("a,price\n1,2\n", {}, "1 data rows are too few"),
+        ("a,cost\n" + "1,2\n" * 9, {}, "data.target=price: TABLE has no such column, only a, cost"),
+        ("a,prize\n" + "1,2\n" * 9, {}, "did you mean prize?"),
+        ("a,price\n" + "1,2\n" * 9, {"features": ["b"]}, "data.features=b: TABLE has no such column, only a, price"),
+        ("price\n" + "1\n" * 9, {}, "no column is left to predict from"),
+        ("a,price\n" + "inf,2\n" * 9, {}, "column a holds infinite values"),
+        ("a,price\n" + "1,-inf\n" * 9, {}, "column price holds infinite values"),
+        ("a,price\n" + "1,2\n" * 9 + "1,\n", {}, "data.target=price: 1 rows of TABLE have no value in it"),
+        ("a,price\n" + "1,cheap\n" * 9, {}, "data.target=price: a regression needs numbers"),
+        ("a,price\n" + "1,cheap\n" * 9, {"task": "binary"}, "needs two classes, and TABLE has 1"),
+        ("a,price\n" + "1,x\n1,y\n1,z\n" * 3, {"task": "binary"}, "needs two classes, and TABLE has 3"),
+        ("a,price\n" + "1,x\n" * 9, {"task": "multiclass"}, "needs at least two classes, and TABLE has 1"),
+        ("a,b,price\n" + "1,2,3\n" * 9, {"task": "binary", "target": ["b", "price"]}, "takes one column, not 2"),
+    ],
+)
+def test_a_bad_csv_file_is_told_in_one_sentence(
+    content: str | None, options: dict, expected: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError) as error:
+        ready(CSV(**{"path": str(path), "target": "price", **options}))
+    assert expected.replace("TABLE", str(path)) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "not a gzip file", "empty"])
+def test_a_damaged_gz_file_is_named(damage: str, idx_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(idx_dir, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    good = gzip.compress(path.with_suffix("").read_bytes(), compresslevel=1)
+    flipped = good[:5000] + bytes([good[5000] ^ 1]) + good[5001:]
+    path.write_bytes({"truncated": good[:-100], "flipped": flipped, "not a gzip file": b"hello", "empty": b""}[damage])
+    with pytest.raises(UserError, match=rf"{path} is damaged: .* delete or replace it"):
+        ready(MNIST(source="full", data_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize("keep", [0, 3, 10, 1_000])
+def test_a_truncated_unpacked_file_is_named(keep: int, idx_dir: Path, tmp_path: Path) -> None:
+    shutil.copytree(idx_dir, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "t10k-labels-idx1-ubyte"
+    path.write_bytes((path.read_bytes() * 30)[:keep])
+    with pytest.raises(UserError, match=f"{path} is damaged"):
+        ready(MNIST(source="full", data_dir=str(tmp_path)))
+
+
+def test_files_may_lie_where_torchvision_puts_them_or_directly(idx_dir: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "FashionMNIST" / "raw"
+    shutil.copytree(idx_dir, raw)
+    assert FashionMNIST(data_dir=str(tmp_path)).raw_dir() == raw
+    assert FashionMNIST(data_dir=str(raw)).raw_dir() == raw
+    assert FashionMNIST(data_dir=str(tmp_path / "elsewhere")).raw_dir() is None
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", refuse)
+    monkeypatch.setattr("torchvision.datasets.mnist.check_integrity", lambda *args, **kwargs: False)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_without_network_auto_takes_the_subset_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    datamodule = ready(MNIST(data_dir=str(tmp_path / "data")))
+    assert datamodule.source == "subset"
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "5,000 bundled images instead of 70,000" in warning.getMessage()
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.usefixtures("no_network")
+def test_without_network_full_names_the_folder_and_the_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        ready(MNIST(source="full", data_dir=str(tmp_path)))
+    assert str(tmp_path / "MNIST" / "raw") in str(error.value)
+    assert all(name in str(error.value) for name, _ in images.torchvision.datasets.MNIST.resources)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_idx_files_are_read_in_the_shape_of_their_header(tmp_path: Path) -> None:
+    array = np.arange(24).reshape(2, 3, 4)
+    write_idx(tmp_path / "array", array)
+    assert read_idx(tmp_path / "array.gz", "", 3).tolist() == array.tolist()
+
+
+ROWS = Split(torch.arange(10.0)[:, None], torch.arange(10))
+
+
+def order(**options: object) -> list[int]:
+    epoch = options.pop("epoch", 0)
+    loader = BatchLoader(ROWS, **{"batch_size": 4, "shuffle": True, **options})
+    loader.set_epoch(epoch)
+    assert len(loader) == len(list(loader))
+    return [row for _, y in loader for row in y.tolist()]
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    torch.manual_seed(1)
+    first = order(seed=3, epoch=2)
+    torch.manual_seed(2)
+    assert order(seed=3, epoch=2) == first
+    assert sorted(first) == list(range(10))
+    assert len({tuple(order(seed=seed, epoch=epoch)) for seed in range(3) for epoch in range(3)}) == 9
+
+
+def test_an_epoch_may_be_several_passes() -> None:
+    rows = order(num_repeats=3, batch_size=10)
+    assert [sorted(rows[i : i + 10]) for i in (0, 10, 20)] == [list(range(10))] * 3
+    assert rows[:10] != rows[10:20]
+
+
+def test_processes_share_the_rows_of_an_epoch() -> None:
+    shares = [order(rank=rank, world_size=3, batch_size=2) for rank in range(3)]
+    assert {len(share) for share in shares} == {4}  # 10 rows for 3 processes: two come twice
+    assert {row for share in shares for row in share} == set(range(10))
+
+
+def test_in_evaluation_processes_see_every_row_once() -> None:
+    shares = [order(rank=rank, world_size=3, shuffle=False) for rank in range(3)]
+    assert sorted(row for share in shares for row in share) == list(range(10))
+    assert order(shuffle=False) == list(range(10))
+
+
+def test_the_housing_table_is_that_of_the_textbook() -> None:
+    table = pd.DataFrame(ready(Housing(standardize=False)).splits["train"].x.numpy())
+    assert table.round(4).to_numpy().tolist() == np.float32([[32, 3, 0.3], [33, 3, 0.5], [36, 4, 0.5]]).tolist()

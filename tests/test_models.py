@@ -1,0 +1,136 @@
+"""Models: their size, their gradients, and what they can and cannot learn."""
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from torch import nn, tensor
+
+from conftest import compose_config, options
+from kindling.data.tabular import Housing
+from kindling.losses import MSELoss
+from kindling.models.base import SupervisedModule
+from kindling.models.linear_regression import LinearRegression
+from kindling.models.mlp import MLP
+from kindling.models.xor import XOR
+from kindling.tasks import Binary, Multiclass, Regression, Task
+from solve_xor import train_stacked
+
+
+def build(
+    cls: type[SupervisedModule], task: Task, loss: nn.Module | None = None, **options: object
+) -> SupervisedModule:
+    return cls(task=task, loss=loss or MSELoss(), optimizer=None, scheduler=None, **options)
+
+
+def units(out_features: int = 1) -> Regression:
+    return Regression(torch.zeros(out_features), torch.ones(out_features))
+
+
+def size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_parameter_counts() -> None:
+    assert size(build(XOR, Binary(["0", "1"]), in_features=2, out_features=1)) == 17
+    assert size(build(MLP, Multiclass(list("0123456789")), in_features=784, out_features=10)) == 203_530
+    assert size(build(LinearRegression, units(2), in_features=4, out_features=2)) == 10
+
+
+def housing(weights: list[float], bias: float) -> tuple[LinearRegression, torch.Tensor, torch.Tensor]:
+    datamodule = Housing(standardize=False)
+    datamodule.setup()
+    model = build(LinearRegression, datamodule.task, in_features=3, out_features=1)
+    with torch.no_grad():
+        model.net.weight.copy_(tensor([weights]))
+        model.net.bias.fill_(bias)
+    rows = datamodule.splits["train"]
+    return model, *rows[torch.arange(3)]
+
+
+def test_the_housing_prices_by_hand() -> None:
+    model, x, _ = housing([0.1, 0.3, 4], bias=0)
+    torch.testing.assert_close(model(x)[:, 0], tensor([5.3, 6.2, 6.8]))
+
+
+@pytest.mark.parametrize(("weights", "mae"), [([0.1, 0.3, 3], 1.0), ([0.1, 0.3, 4], 0.5667), ([0.1, 0.2, 2], 1.7667)])
+def test_the_housing_errors_by_hand(weights: list[float], mae: float) -> None:
+    model, x, y = housing(weights, bias=0.5)
+    model.step((x, y), model.val_metrics)
+    assert model.val_metrics.compute()["val/mae"].item() == pytest.approx(mae, abs=1e-4)
+
+
+def test_the_gradient_is_that_of_the_formula() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(50, 4, dtype=torch.double), torch.randn(50, 1, dtype=torch.double)
+    model = build(LinearRegression, units(), in_features=4, out_features=1).double()
+    model.step((x, y), model.train_metrics).backward()
+    error = x @ model.net.weight.T + model.net.bias - y
+    torch.testing.assert_close(model.net.weight.grad, 2 / 50 * (x.T @ error).T, atol=1e-6, rtol=0)
+    torch.testing.assert_close(model.net.bias.grad, 2 / 50 * error.sum(dim=0), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"])
+def test_every_activation_builds(name: str) -> None:
+    model = build(MLP, units(), in_features=6, out_features=1, hidden_features=[5, 4], activation=name)
+    assert model(torch.randn(3, 2, 3)).shape == (3, 1)
+
+
+def test_an_mlp_has_the_layers_asked_for() -> None:
+    task = Multiclass(["a", "b", "c"])
+    model = build(
+        MLP,
+        task,
+        in_features=6,
+        out_features=3,
+        hidden_features=[5, 4],
+        normalization="batch",
+        dropout=0.5,
+        init="orthogonal",
+    )
+    kinds = [type(layer).__name__ for layer in model.net]
+    assert kinds == ["Flatten"] + ["Linear", "BatchNorm1d", "ReLU", "Dropout"] * 2 + ["Linear"]
+    torch.testing.assert_close(model.net[-1].weight @ model.net[-1].weight.T, torch.eye(3), atol=1e-5, rtol=0)
+    assert size(build(MLP, task, in_features=6, out_features=3, hidden_features=[])) == 6 * 3 + 3
+
+
+def test_predictions_are_in_the_units_of_the_target() -> None:
+    task = Regression(tensor([100.0]), tensor([20.0]))
+    model = build(LinearRegression, task, in_features=1, out_features=1)
+    nn.init.zeros_(model.net.weight)
+    nn.init.ones_(model.net.bias)
+    model.step((torch.zeros(2, 1), tensor([[120.0], [130.0]])), model.val_metrics)
+    metrics = model.val_metrics.compute()
+    assert metrics["val/mae"].item() == pytest.approx(5.0)
+    assert metrics["val/loss"].item() == pytest.approx(0.125)  # (0^2 + 0.5^2) / 2, standardised
+
+
+@pytest.mark.parametrize("loss", options("loss"))
+def test_every_loss_accepts_the_target_of_its_tasks(loss: str) -> None:
+    module = instantiate(compose_config(f"loss={loss}").loss)
+    targets = {
+        "regression": (units(2), torch.randn(5, 2)),
+        "binary": (Binary(["0", "1"]), torch.randint(0, 2, (5,))),
+        "multiclass": (Multiclass(["a", "b", "c"]), torch.randint(0, 3, (5,))),
+    }
+    for name in module.tasks:
+        task, y = targets[name]
+        output = torch.randn(5, task.out_features, requires_grad=True)
+        value = module(output, task.target(y))
+        value.backward()
+        assert value.shape == ()
+        assert torch.isfinite(output.grad).all()
+
+
+def test_the_default_xor_net_solves_xor_on_every_seed() -> None:
+    assert train_stacked(["model=xor"], num_seeds=100).tolist() == [4] * 100
+
+
+def test_the_xor_net_of_courses_fails_on_some_seeds_and_less_so_with_mirrored_units() -> None:
+    plain = train_stacked(["experiment=xor_relu", "model.init=default"], num_seeds=100)
+    mirrored = train_stacked(["experiment=xor_relu"], num_seeds=100)
+    assert 50 <= (plain == 4).sum() <= 80
+    assert (mirrored == 4).sum() >= 88
+
+
+def test_without_a_hidden_layer_that_bends_xor_cannot_be_learned() -> None:
+    assert train_stacked(["model=xor", "model.activation=identity"], num_seeds=20).max() <= 3

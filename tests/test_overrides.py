@@ -1,0 +1,90 @@
+"""Mistakes on the command line: one message, every mistake in it, before torch is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import CONF, ROOT
+from kindling.overrides import check_command_line
+
+
+def message(*argv: str) -> str:
+    with pytest.raises(SystemExit) as exit_info:
+        check_command_line(CONF, "train", list(argv))
+    assert isinstance(exit_info.value.code, str)
+    return exit_info.value.code
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["model=mpl"], "error: model=mpl: no such option; did you mean mlp? (model is one of "),
+        (["modell=mlp"], "error: modell: no such key; did you mean model?"),
+        (["optimizer.lrr=1"], "error: optimizer.lrr: no such key; did you mean optimizer.lr?"),
+        (["optimizer.lr=abc"], "error: optimizer.lr=abc: should be a number, like 0.004"),
+        (["optimizer.lr=nan"], "error: optimizer.lr=nan: should be a number, like 0.004"),
+        (["trainer.max_epochs=ten"], "error: trainer.max_epochs=ten: should be a number, like 10"),
+        (["data.batch_size=true"], "error: data.batch_size=true: should be a number, like 128"),
+        (["model.hidden_features=64"], "error: model.hidden_features=64: should be a list, like [256]"),
+        (["optimizer.lr=[1,2]"], "error: optimizer.lr=[1, 2]: should be a number, like 0.004"),
+        (["trainer=5"], "error: trainer=5: no such option (trainer is one of "),
+        (["+foo=1"], "error: foo: no such key"),
+        (["+foo.bar=1"], "error: foo.bar: no such key"),
+        (["data=csv", "data.target=y"], "error: data.path: a value is required, as in data.path=..."),
+        (["logger=[csv,wandbb]"], "error: logger=wandbb: no such option; did you mean wandb?"),
+        (["a b"], "error: a b: not of the form key=value"),
+        (["seed=0,1"], "error: seed=0,1: several values need the flag -m"),
+        (["-m", "seed=0,abc"], "error: seed=abc: should be a number, like 0"),
+        (["-m", "model=xor,mpl"], "error: model=mpl: no such option; did you mean mlp?"),
+        (["hydra.run.dirr=x"], "error: Could not override 'hydra.run.dirr'."),
+        (["hydra.run.dir=/dev/null/x"], "error: hydra.run.dir=/dev/null/x: cannot be written to (Not a directory)"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(argv: list[str], expected: str) -> None:
+    text = message(*argv)
+    assert text.startswith(expected)
+    assert "\n" not in text
+
+
+def test_all_mistakes_are_told_together() -> None:
+    text = message("optimizer.lrr=3", "optimizer.lr=abc", "model=mpl", "+foo=3", "data.batch_size=true")
+    assert text.splitlines()[0] == "error: 5 mistakes in the configuration"
+    assert [line.split(":")[0].split("=")[0].strip() for line in text.splitlines()[1:]] == [
+        "model",
+        "optimizer.lrr",
+        "optimizer.lr",
+        "foo",
+        "data.batch_size",
+    ]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["model=xor", "optimizer=lbfgs", "optimizer.max_iter=5"],
+        ["logger=[csv,wandb]", "callbacks=none", "debug=limit"],
+        ["trainer.devices=auto", "data.batch_size=null", "optimizer.lr=1"],
+        ["-m", "optimizer.lr=1e-3,1e-2", "seed=range(5)", "model=mlp,xor"],
+        ["-m", "optimizer.lr=tag(log,interval(1e-4,1e-1))"],
+        ["+trainer.gradient_clip_val=1", "++trainer.max_epochs=3", "~optimizer.weight_decay"],
+        ["data=csv", "data.path=a.csv", "data.target=[a,b]"],
+        ["experiment=mnist", "--cfg", "job"],
+        ["--help"],
+    ],
+)
+def test_what_is_right_passes(argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_command_line(CONF, "train", argv)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_check_does_not_import_torch() -> None:
+    code = (
+        "import sys; from pathlib import Path; from kindling.overrides import check_command_line;"
+        "check_command_line(Path('conf'), 'train', ['model=xor']); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
