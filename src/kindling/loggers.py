@@ -54,14 +54,17 @@ class CSVLogger(Logger):
         new = [name for name in self._row if name not in self._columns]
         if new:
             self._columns += new
-            self._rewrite()
+            self._write_header()
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(self._row)
         self._row = {}
 
-    def _rewrite(self) -> None:
+    def _write_header(self) -> None:
         """A metric that comes up later gets a column of its own, empty in the rows before."""
-        rows = list(csv.DictReader(self.path.open(newline=""))) if self.path.exists() else []
+        rows = []
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                rows = list(csv.DictReader(file))
         with self.path.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
@@ -95,4 +98,4 @@ def finished_loggers() -> Iterator[None]:
         exit_code = 0
     finally:
         if "wandb" in sys.modules:
-            sys.modules["wandb"].finish(exit_code=exit_code, quiet=True)
+            sys.modules["wandb"].finish(exit_code=exit_code)

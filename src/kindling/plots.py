@@ -69,7 +69,7 @@ def predicted_against_true(predictions: Tensor, y: Tensor) -> Figure:
     axes = figure.subplots()
     for column in range(y.shape[1]):
         label = f"output {column}" if y.shape[1] > 1 else None
-        axes.scatter(y[:, column], predictions[:, column], s=12, alpha=0.7, label=label)
+        axes.scatter(y[:, column].numpy(), predictions[:, column].numpy(), s=12, alpha=0.7, label=label)
     low, high = y.min().item(), y.max().item()
     axes.plot([low, high], [low, high], color="black", linewidth=1)
     axes.set(xlabel="true value", ylabel="prediction", title="test split")
@@ -105,7 +105,7 @@ def worst_mistakes(predictions: Tensor, split: Split, classes: list[str], column
         axes.axis("off")
         if worst:
             row = worst.pop(0)
-            axes.imshow(split.x[row, 0], cmap="gray_r")
+            axes.imshow(split.x[row, 0].numpy(), cmap="gray_r")
             axes.set_title(f"{classes[predicted[row]]}, not {classes[int(split.y[row])]}", fontsize=9)
     return figure
 
@@ -116,12 +116,21 @@ def decision_surface(model: SupervisedModule, split: Split) -> Figure:
     low, high = split.x.min().item() - 0.5, split.x.max().item() + 0.5
     line = torch.linspace(low, high, 200)
     plane = torch.cartesian_prod(line, line)
-    surface = predict(model, Split(plane, torch.zeros(len(plane)))).reshape(200, 200).T
+    surface = predict(model, Split(plane, torch.zeros(len(plane)))).reshape(200, 200).T.numpy()
     figure = Figure(figsize=(4.8, 4), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(surface, origin="lower", extent=(low, high, low, high), cmap="RdBu_r", vmin=0, vmax=1)
-    axes.contour(line, line, surface, levels=[0.5], colors="black", linewidths=1)
-    axes.scatter(split.x[:, 0], split.x[:, 1], c=split.y, cmap="RdBu_r", edgecolors="black", s=80, vmin=0, vmax=1)
+    axes.contour(line.numpy(), line.numpy(), surface, levels=[0.5], colors="black", linewidths=1)
+    axes.scatter(
+        split.x[:, 0].numpy(),
+        split.x[:, 1].numpy(),
+        c=split.y.numpy(),
+        cmap="RdBu_r",
+        edgecolors="black",
+        s=80,
+        vmin=0,
+        vmax=1,
+    )
     axes.set(xlabel="$x_1$", ylabel="$x_2$")
     figure.colorbar(image, label="probability of 1")
     return figure

@@ -36,8 +36,9 @@ def train(cfg: DictConfig) -> float:
     """
     quiet()
     try:
-        with exit_codes():
-            return run(cfg)
+        return run(cfg)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -55,7 +56,7 @@ def run(cfg: DictConfig) -> float:
         if run_dir.is_dir() and not any(run_dir.iterdir()):
             run_dir.rmdir()
         raise UserError(listed(problems))
-    with open_summary(cfg, run_dir) as summary, finished_loggers():
+    with open_summary(cfg, run_dir) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
             trainer, datamodule, model = build(cfg)
             summary.update(description(cfg, trainer, datamodule, model))

@@ -8,6 +8,7 @@ import torch
 from lightning import LightningDataModule
 from pydantic import PositiveInt
 from torch import Tensor
+from torch.utils.data import SequentialSampler
 
 from kindling.tasks import Task
 
@@ -62,8 +63,9 @@ class BatchLoader:
         self.num_repeats = num_repeats
         self.share = slice(rank, num_rows, world_size)  # of the order, for this process
         self.num_batches = -(-len(range(num_rows)[self.share]) // batch_size)
-        # What Lightning expects of a loader: it announces each epoch to `sampler`.
-        self.sampler = self
+        # What Lightning looks at in a loader: it announces each epoch to `sampler`, and takes all but one kind of it
+        # for shuffling.
+        self.sampler = self if shuffle else SequentialSampler(split)
         self.batch_sampler = None
 
     def set_epoch(self, epoch: int) -> None:
@@ -91,7 +93,7 @@ class InMemoryDataModule(LightningDataModule):
     """A subclass names its `tasks` and loads its splits; everything else about batches is here.
 
     Args:
-        batch_size: rows a step and device; null takes the whole split.
+        batch_size: rows a step and process; null divides the whole split among the processes.
         seed: of the order of the training batches.
         num_repeats: passes over the training split that make an epoch. More than one where a pass is so short that
             validating and saving after each would take longer than the pass.
@@ -127,7 +129,7 @@ class InMemoryDataModule(LightningDataModule):
     def _loader(self, split: Split, shuffle: bool = False, num_repeats: int = 1) -> BatchLoader:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batch_size = self.batch_size or len(split)
+        batch_size = self.batch_size or -(-len(split) // world_size)
         return BatchLoader(split, batch_size, shuffle, self.seed, num_repeats, rank, world_size)
 
     def train_dataloader(self) -> BatchLoader:

@@ -1,0 +1,301 @@
+"""Whole runs: every pair and part for a batch, real runs to the end, and every way to end badly."""
+
+import itertools
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from conftest import ROOT, Finished, compose_config, options
+from kindling.train import build, train
+from test_config import PAIRS, loss_for, tasks
+
+Run = Callable[..., Finished]
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+FAST = ["debug=fast_dev_run", "trainer=cpu"]
+
+
+def data_overrides(data: str, idx_dir: Path) -> list[str]:
+    return {
+        "mnist": ["data=mnist", "data.source=subset"],
+        "fashion_mnist": ["data=fashion_mnist", f"data.data_dir={idx_dir}"],
+    }.get(data, [f"data={data}"])
+
+
+@pytest.mark.parametrize(("model", "data"), PAIRS)
+def test_every_pair_runs_a_batch(model: str, data: str, run: Run, idx_dir: Path) -> None:
+    done = run(f"model={model}", *data_overrides(data, idx_dir), f"loss={loss_for(model, data)}", *FAST)
+    assert math.isfinite(done.score)
+    assert done.summary["status"] == "completed"
+
+
+@pytest.mark.parametrize("kind", ["regression", "binary", "multiclass"])
+def test_a_csv_file_runs_a_batch(kind: str, run: Run, csv_file: Path) -> None:
+    target = {"regression": "price", "binary": "sold", "multiclass": "kind"}[kind]
+    loss = {"regression": "mse", "binary": "bce_with_logits", "multiclass": "cross_entropy"}[kind]
+    done = run("data=csv", f"data.path={csv_file}", f"data.target={target}", f"data.task={kind}", f"loss={loss}", *FAST)
+    assert done.summary["data"]["sizes"] == {"train": 48, "val": 6, "test": 6}
+    assert done.summary["data"]["source"] == str(csv_file)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler"), list(itertools.product(options("optimizer"), options("scheduler")))
+)
+def test_every_optimizer_runs_with_every_scheduler(optimizer: str, scheduler: str, run: Run) -> None:
+    assert math.isfinite(run("data=digits", f"optimizer={optimizer}", f"scheduler={scheduler}", *FAST).score)
+
+
+@pytest.mark.parametrize("loss", options("loss"))
+def test_every_loss_runs(loss: str, run: Run) -> None:
+    model, data = next(
+        p for p in PAIRS if tasks("data", p[1]) & tasks("loss", loss) and p[1] in ("linear", "xor", "digits")
+    )
+    assert math.isfinite(run(f"model={model}", f"data={data}", f"loss={loss}", *FAST).score)
+
+
+@pytest.mark.parametrize("debug", sorted(set(options("debug")) - {"fast_dev_run"}))
+def test_every_debug_preset_runs(debug: str, run: Run) -> None:
+    done = run("data=digits", f"debug={debug}", "trainer.max_epochs=1", "callbacks=none", "logger=none")
+    assert done.summary["status"] == "completed"
+
+
+def test_overfitting_sees_the_same_batches_in_every_epoch() -> None:
+    trainer, datamodule, _ = build(compose_config("data=digits", "debug=overfit", "callbacks=none", "run_dir=unused"))
+    datamodule.trainer = trainer
+    loader = datamodule.train_dataloader()
+    first = [y.tolist() for _, y in loader]
+    loader.set_epoch(1)
+    assert [y.tolist() for _, y in loader] == first
+
+
+def test_a_run_leaves_everything_about_it_in_its_folder(run: Run) -> None:
+    done = run("model=mlp", "data=digits", "trainer.max_epochs=3", "seed=7")
+    assert {path.relative_to(done.folder).as_posix() for path in done.folder.rglob("*") if path.is_file()} == {
+        "config.yaml",
+        "overrides.yaml",
+        "summary.json",
+        "metrics.csv",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "figures/learning_curves.png",
+        "figures/confusion.png",
+        "figures/worst_mistakes.png",
+    }
+    summary, metrics = done.summary, pd.read_csv(done.folder / "metrics.csv")
+    assert summary["status"] == "completed"
+    assert summary["parameters"] == 64 * 256 + 256 + 256 * 10 + 10
+    assert (summary["epochs"], summary["steps"], summary["seed"]) == (3, 3 * 45, 7)
+    assert summary["monitor"] == {"name": "val/loss", "mode": "min", "best": done.score}
+    assert done.score == pytest.approx(metrics["val/loss"].min())
+    assert summary["metrics"]["test/acc"] > 0.8
+    assert metrics["epoch"].tolist() == [0, 1, 2]
+    assert not metrics.isna().any().any()
+    assert metrics["train/loss"].is_monotonic_decreasing
+
+
+def test_checkpoints_hold_plain_data_and_the_config(run: Run) -> None:
+    done = run("model=xor", "trainer.max_epochs=2", "logger=none", "seed=5")
+    for name in ("best", "last"):
+        checkpoint = torch.load(done.folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert checkpoint["config"]["model"]["_target_"] == "kindling.models.xor.XOR"
+        assert checkpoint["config"]["seed"] == 5
+    assert checkpoint["epoch"] == 1  # the last one, whether or not it was the best
+
+
+def weights(done: Finished) -> dict[str, torch.Tensor]:
+    return torch.load(done.folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_bit(run: Run) -> None:
+    overrides = ["data=digits", "model.dropout=0.3", "trainer=cpu", "trainer.max_epochs=2"]
+    first, second, other = (weights(run(*overrides, f"seed={seed}")) for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["net.1.weight"], other["net.1.weight"])
+
+
+@pytest.mark.parametrize("data", ["linear", "diabetes"])
+@pytest.mark.parametrize(
+    ("overrides", "tolerance"), [([], 1e-3), (["optimizer=lbfgs", "trainer.precision=64-true"], 1e-6)]
+)
+def test_linear_regression_finds_the_closed_form(data: str, overrides: list[str], tolerance: float) -> None:
+    cfg = compose_config(
+        "model=linear_regression",
+        f"data={data}",
+        *overrides,
+        "trainer=cpu",
+        "logger=none",
+        "callbacks=none",
+        "run_dir=x",
+    )
+    trainer, datamodule, model = build(cfg)
+    trainer.fit(model, datamodule=datamodule)
+    rows = datamodule.splits["train"]
+    x = torch.cat([rows.x, torch.ones(len(rows), 1)], dim=1).double()
+    solution = torch.linalg.lstsq(x, datamodule.task.to("cpu").target(rows.y).double()).solution
+    learned = torch.cat([model.net.weight, model.net.bias[:, None]], dim=1).T.double()
+    assert ((learned - solution).norm() / solution.norm()).item() < tolerance
+
+
+def test_batch_norm_and_every_initialisation_train(run: Run) -> None:
+    for init in ("xavier_uniform", "kaiming_normal", "orthogonal"):
+        done = run("data=digits", "model.normalization=batch", f"model.init={init}", "trainer.max_epochs=2")
+        assert done.summary["metrics"]["test/acc"] > 0.85
+
+
+def error_of(run: Run, *overrides: str, folder: Path | None = None) -> str:
+    with pytest.raises(SystemExit) as exit_info:
+        run(*overrides, folder=folder)
+    assert isinstance(exit_info.value.code, str)
+    assert "\n" not in exit_info.value.code
+    return exit_info.value.code
+
+
+def test_a_loss_that_is_no_number_ends_the_run(run: Run, tmp_path: Path) -> None:
+    overrides = ["data=digits", "optimizer=sgd", "optimizer.lr=1e20", "scheduler=constant"]
+    text = error_of(run, *overrides, folder=tmp_path / "nan")
+    assert text.startswith("error: the training loss became ")
+    assert "in epoch 0 at step " in text
+    summary = json.loads((tmp_path / "nan" / "summary.json").read_text())
+    assert summary["status"] == "failed"
+    assert summary["error"]["type"] == "UserError"
+
+
+def test_an_unknown_monitor_is_refused_before_training(run: Run) -> None:
+    text = error_of(run, "data=digits", "monitor=val/accuracy")
+    assert text.endswith("did you mean val/acc?")
+
+
+def test_a_folder_that_holds_a_run_is_not_used_again(run: Run, tmp_path: Path) -> None:
+    run("model=xor", *FAST, folder=tmp_path / "taken")
+    before = (tmp_path / "taken" / "summary.json").read_bytes()
+    assert "already holds a run" in error_of(run, "model=xor", *FAST, folder=tmp_path / "taken")
+    assert (tmp_path / "taken" / "summary.json").read_bytes() == before
+
+
+def test_a_mistake_in_the_config_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
+    assert "optimizer.lr=-1" in error_of(run, "optimizer.lr=-1", folder=tmp_path / "wrong")
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_a_run_that_cannot_write_says_where(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="Not a directory"):
+        train(compose_config("model=xor", *FAST, f"run_dir={tmp_path / 'file' / 'run'}"))
+
+
+def test_a_bug_in_a_model_keeps_its_traceback(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "buggy.py").write_text(
+        "from kindling.models.base import SupervisedModule\n"
+        "class Buggy(SupervisedModule):\n"
+        "    tasks = ('binary',)\n"
+        "    def __init__(self, in_features, out_features, **kwargs):\n"
+        "        super().__init__(**kwargs)\n"
+        "        self.net = in_features + 'x'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    overrides = [
+        "model=xor",
+        "model._target_=buggy.Buggy",
+        "~model.hidden_features",
+        "~model.activation",
+        "~model.init",
+    ]
+    with pytest.raises(TypeError, match="unsupported operand"):
+        run(*overrides, folder=tmp_path / "bug")
+    assert json.loads((tmp_path / "bug" / "summary.json").read_text())["error"]["type"] == "TypeError"
+
+
+def test_an_accelerator_that_is_not_there_is_told_with_what_is(cli: Cli, tmp_path: Path) -> None:
+    done = cli("trainer.accelerator=tpu", "model=xor")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: trainer.accelerator=tpu: there is none on this machine; available: cpu")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pair_that_makes_no_sense_is_refused_with_what_would_fit(cli: Cli, tmp_path: Path) -> None:
+    done = cli("model=xor", "data=mnist")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: model=xor does not go with data=mnist: the model is made for binary, the data are multiclass; "
+        "fitting data: csv, xor; fitting model: mlp\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line_prints_no_noise(cli: Cli, tmp_path: Path) -> None:
+    done = cli("model=xor", "trainer.max_epochs=2", "trainer=cpu")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    headline, *epochs, result, folder = done.stdout.splitlines()
+    assert headline == "xor on xor (bundled: 4 / 4 / 4 rows), 17 parameters, cpu"
+    assert [line.split("  ")[0] for line in epochs] == ["epoch 0", "epoch 1"]
+    assert result.startswith("test/acc ")
+    assert folder == str(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_so(sent: signal.Signals, code: int, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "train.py",
+        "data=digits",
+        "trainer.max_epochs=10000",
+        f"hydra.run.dir={tmp_path / 'run'}",
+    ]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith("epoch 2"):
+                break
+        process.send_signal(sent)
+        process.stdout.read()
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert process.returncode == code
+    assert summary["status"] == "interrupted"
+    assert summary["error"]["type"] == sent.name
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+
+
+def test_two_runs_started_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "train.py", "model=xor", *FAST]
+    processes = [
+        subprocess.Popen(
+            [*command, f"hydra.run.dir={tmp_path}/${{now:%Y-%m-%d_%H}}-${{unique:}}"],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert len(list(tmp_path.glob("*/summary.json"))) == 2
+
+
+def test_two_processes_learn_what_one_does(cli: Cli, run: Run, tmp_path: Path) -> None:
+    """The same rows in every step, all on one process or half on each of two; only the order of the sums differs."""
+    overrides = ["model=linear_regression", "data=linear", "trainer.max_epochs=3"]
+    one = run(*overrides, "trainer=cpu")
+    done = cli(*overrides, "trainer=ddp_cpu", OMP_NUM_THREADS="1")
+    two = Finished(tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("linear_regression on linear") == 1
+    torch.testing.assert_close(weights(one), weights(two), atol=1e-5, rtol=1e-5)
+    assert two.summary["num_devices"] == 2
+    assert two.summary["metrics"]["test/mae"] == pytest.approx(one.summary["metrics"]["test/mae"], rel=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_trains(run: Run) -> None:
+    done = run("data=digits", "trainer=gpu", "trainer.max_epochs=2")
+    assert done.summary["device"] == torch.cuda.get_device_name()
+    assert done.summary["metrics"]["test/acc"] > 0.8
