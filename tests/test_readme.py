@@ -1,0 +1,66 @@
+"""The README keeps its word: its commands compose, its tables are complete, its example files run."""
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from conftest import CONF, ROOT, Finished, options
+from kindling.overrides import check_command_line
+from kindling.train import train
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = sorted(set(re.findall(r"python train\.py[^`\n#|]*", README)))
+EXAMPLES = dict(
+    re.findall(r"`(\S+/(?:conv|circles)\.(?:py|yaml))`.*?```(?:python|yaml)\n(.*?)```", README, flags=re.DOTALL)
+)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "conv" not in c and "circles" not in c])
+def test_every_command_passes_the_check(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    argv = [argument for argument in shlex.split(command)[2:] if argument != "trainer.accelerator=gpu"]
+    check_command_line(CONF, "train", argv)
+
+
+@pytest.mark.parametrize("group", sorted(folder.name for folder in CONF.iterdir() if folder.is_dir()))
+def test_the_table_names_every_option(group: str) -> None:
+    (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", README, flags=re.MULTILINE)
+    assert re.findall(r"`([a-z0-9_]+)`", row) == options(group)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "accuracy"),
+    [(["model=conv", "data=digits", "trainer.max_epochs=5"], 0.8), (["model=xor", "data=circles"], 0.9)],
+    ids=["model", "data"],
+)
+def test_the_example_files_learn(
+    overrides: list[str], accuracy: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written as the README gives them, beside a copy of conf/ and into folders added to the project's packages."""
+    import kindling.data
+    import kindling.models
+
+    for package in (kindling.models, kindling.data):
+        monkeypatch.setattr(
+            package, "__path__", [*package.__path__, str(tmp_path / "src" / package.__name__.replace(".", "/"))]
+        )
+    for file in CONF.rglob("*.yaml"):
+        copy = tmp_path / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(file.read_text())
+    for name, content in EXAMPLES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
+        cfg = compose("train", [*overrides, f"run_dir={tmp_path / 'run'}"])
+    train(cfg)
+    assert Finished(tmp_path / "run").summary["metrics"]["test/acc"] > accuracy
+
+
+def test_make_knows_the_targets_of_the_readme(cli: Callable) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"\bmake ([a-z]+)", README)):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
