@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from kindling.data.xor import XOR
-from kindling.models.base import RUN_LENGTH
-from kindling.signatures import signature
+from kindling.schedulers import length_argument
 
 TRIED = [
     ["model=xor", f"model.activation={activation}", f"model.init={init}"]
@@ -52,8 +51,8 @@ def train_stacked(overrides: list[str], num_seeds: int) -> Tensor:
     num_steps = cfg.trainer.max_epochs * cfg.data.num_repeats
     optimizer = instantiate(cfg.optimizer, _convert_="all")(list(parameters.values()))
     make_scheduler = instantiate(cfg.scheduler, _convert_="all")
-    length = {name: num_steps for name in RUN_LENGTH if name in signature(make_scheduler.func)}
-    scheduler = make_scheduler(optimizer, **{**length, **make_scheduler.keywords})
+    length = length_argument(make_scheduler)
+    scheduler = make_scheduler(optimizer, **({length: num_steps} if length else {}))
     for _ in range(num_steps):
         optimizer.zero_grad()
         vmap(loss_of_one)(parameters).sum().backward()

@@ -1,6 +1,7 @@
 """Data sets: official sizes, no leaks, an order that depends on (seed, epoch) alone, and bad files."""
 
 import gzip
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import torch
 from sklearn.datasets import load_diabetes
 
 from conftest import write_idx
-from kindling.data import images
 from kindling.data.base import BatchLoader, InMemoryDataModule, Split
-from kindling.data.images import MNIST, Digits, FashionMNIST, mean_and_std, read_idx
+from kindling.data.csv import CSV
+from kindling.data.images import Digits, mean_and_std
 from kindling.data.linear import Linear
-from kindling.data.tabular import CSV, Diabetes, Housing
+from kindling.data.mnist import MNIST, FashionMNIST, read_idx
+from kindling.data.tabular import Diabetes, Housing
 from kindling.data.xor import XOR
 from kindling.errors import UserError
 
@@ -32,11 +34,18 @@ def sizes(datamodule: InMemoryDataModule) -> list[int]:
 
 def test_the_splits_have_their_official_sizes() -> None:
     assert sizes(MNIST(source="subset")) == [4_000, 500, 500]
-    assert sizes(Digits()) == [1_437, 180, 180]
+    assert sizes(Digits()) == [1_439, 179, 179]
     assert sizes(Diabetes()) == [354, 44, 44]
     assert sizes(Linear()) == [800, 100, 100]
     assert sizes(XOR()) == [4, 4, 4]
     assert sizes(Housing()) == [3, 3, 3]
+
+
+def test_the_full_set_is_split_as_published(tmp_path: Path) -> None:
+    for name, count in (("train", 60_000), ("t10k", 10_000)):
+        write_idx(tmp_path / f"{name}-images-idx3-ubyte", np.zeros((count, 28, 28)))
+        write_idx(tmp_path / f"{name}-labels-idx1-ubyte", np.arange(count) % 10)
+    assert sizes(MNIST(source="full", data_dir=str(tmp_path))) == [55_000, 5_000, 10_000]
 
 
 def test_the_subset_has_every_class_equally_often_in_every_split() -> None:
@@ -110,7 +119,11 @@ def test_csv_targets_may_be_several_numbers_or_classes(csv_file: Path) -> None:
         ("a,cost\n" + "1,2\n" * 9, {}, "data.target=price: TABLE has no such column, only a, cost"),
         ("a,prize\n" + "1,2\n" * 9, {}, "did you mean prize?"),
         ("a,price\n" + "1,2\n" * 9, {"features": ["b"]}, "data.features=b: TABLE has no such column, only a, price"),
-        ("price\n" + "1\n" * 9, {}, "no column is left to predict from"),
+        ("price\n" + "1\n" * 9, {}, "data.features: at least one column of TABLE is needed"),
+        ("a,price\n" + "1,2\n" * 9, {"target": []}, "data.target: at least one column of TABLE is needed"),
+        ("a,price\n" + "1,2\n" * 9, {"features": ["a", "price"]}, "data.features=price: is the target"),
+        ("a,price\n" + "1,2\n" * 9, {"features": ["a", "a"]}, "data.features=a: the column is named twice"),
+        ("a,price\n" + "1e39,2\n" * 9, {}, "column a holds infinite values, or beyond single precision"),
         ("a,price\n" + "inf,2\n" * 9, {}, "column a holds infinite values"),
         ("a,price\n" + "1,-inf\n" * 9, {}, "column price holds infinite values"),
         ("a,price\n" + "1,2\n" * 9 + "1,\n", {}, "data.target=price: 1 rows of TABLE have no value in it"),
@@ -133,15 +146,33 @@ def test_a_bad_csv_file_is_told_in_one_sentence(
     assert "\n" not in str(error.value)
 
 
+@pytest.fixture
+def packed_dir(idx_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same pictures as .gz files, whose checksums stand in for the official ones."""
+    resources = []
+    for name, _ in MNIST.dataset.resources:
+        packed = gzip.compress((idx_dir / name).with_suffix("").read_bytes(), compresslevel=1)
+        (tmp_path / name).write_bytes(packed)
+        resources.append((name, hashlib.md5(packed).hexdigest()))
+    monkeypatch.setattr(MNIST.dataset, "resources", resources)
+    return tmp_path
+
+
+def test_packed_files_are_read_as_they_are(packed_dir: Path, idx_dir: Path) -> None:
+    packed = ready(MNIST(source="full", data_dir=str(packed_dir)))
+    unpacked = ready(MNIST(source="full", data_dir=str(idx_dir)))
+    assert torch.equal(packed.splits["train"].x, unpacked.splits["train"].x)
+    assert all(file.suffix == ".gz" for file in packed_dir.iterdir())
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "not a gzip file", "empty"])
-def test_a_damaged_gz_file_is_named(damage: str, idx_dir: Path, tmp_path: Path) -> None:
-    shutil.copytree(idx_dir, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "train-images-idx3-ubyte.gz"
-    good = gzip.compress(path.with_suffix("").read_bytes(), compresslevel=1)
+def test_a_damaged_gz_file_is_named(damage: str, packed_dir: Path) -> None:
+    path = packed_dir / "train-images-idx3-ubyte.gz"
+    good = path.read_bytes()
     flipped = good[:5000] + bytes([good[5000] ^ 1]) + good[5001:]
     path.write_bytes({"truncated": good[:-100], "flipped": flipped, "not a gzip file": b"hello", "empty": b""}[damage])
     with pytest.raises(UserError, match=rf"{path} is damaged: .* delete or replace it"):
-        ready(MNIST(source="full", data_dir=str(tmp_path)))
+        ready(MNIST(source="full", data_dir=str(packed_dir)))
 
 
 @pytest.mark.parametrize("keep", [0, 3, 10, 1_000])
@@ -184,7 +215,7 @@ def test_without_network_full_names_the_folder_and_the_files(tmp_path: Path) -> 
     with pytest.raises(UserError) as error:
         ready(MNIST(source="full", data_dir=str(tmp_path)))
     assert str(tmp_path / "MNIST" / "raw") in str(error.value)
-    assert all(name in str(error.value) for name, _ in images.torchvision.datasets.MNIST.resources)
+    assert all(name in str(error.value) for name, _ in MNIST.dataset.resources)
     assert list(tmp_path.iterdir()) == []
 
 

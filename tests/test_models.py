@@ -104,6 +104,16 @@ def test_predictions_are_in_the_units_of_the_target() -> None:
     assert metrics["val/loss"].item() == pytest.approx(0.125)  # (0^2 + 0.5^2) / 2, standardised
 
 
+def test_r2_keeps_its_digits_where_targets_are_large() -> None:
+    torch.manual_seed(0)
+    y = 1e6 + 100 * torch.randn(1000, 1, dtype=torch.double)
+    predictions = y + 30 * torch.randn(1000, 1, dtype=torch.double)
+    r2 = Regression(tensor([1e6]), tensor([100.0])).metrics()["r2"]
+    r2.update(predictions.float(), y.float())
+    expected = 1 - ((predictions - y) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    assert r2.compute().item() == pytest.approx(expected.item(), abs=1e-3)
+
+
 @pytest.mark.parametrize("loss", options("loss"))
 def test_every_loss_accepts_the_target_of_its_tasks(loss: str) -> None:
     module = instantiate(compose_config(f"loss={loss}").loss)

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,8 @@ EXAMPLES = dict(
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "conv" not in c and "circles" not in c])
-def test_every_command_passes_the_check(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    argv = [argument for argument in shlex.split(command)[2:] if argument != "trainer.accelerator=gpu"]
-    check_command_line(CONF, "train", argv)
+def test_every_command_passes_the_check(command: str) -> None:
+    check_command_line(CONF, "train", shlex.split(command)[2:])
 
 
 @pytest.mark.parametrize("group", sorted(folder.name for folder in CONF.iterdir() if folder.is_dir()))
@@ -60,7 +58,7 @@ def test_the_example_files_learn(
     assert Finished(tmp_path / "run").summary["metrics"]["test/acc"] > accuracy
 
 
-def test_make_knows_the_targets_of_the_readme(cli: Callable) -> None:
+def test_make_knows_the_targets_of_the_readme() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"\bmake ([a-z]+)", README)):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from conftest import ROOT, Finished, compose_config, options
-from kindling.train import build, train
+from kindling.train import build
 from test_config import PAIRS, loss_for, tasks
 
 Run = Callable[..., Finished]
@@ -186,10 +186,61 @@ def test_a_mistake_in_the_config_leaves_nothing_behind(run: Run, tmp_path: Path)
     assert not (tmp_path / "wrong").exists()
 
 
-def test_a_run_that_cannot_write_says_where(tmp_path: Path) -> None:
+def test_a_run_that_cannot_write_says_where(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="Not a directory"):
-        train(compose_config("model=xor", *FAST, f"run_dir={tmp_path / 'file' / 'run'}"))
+    text = error_of(run, "model=xor", *FAST, folder=tmp_path / "file" / "run")
+    assert text == f"error: the run folder {tmp_path / 'file' / 'run'} cannot be written to: Not a directory"
+
+
+def test_a_run_that_failed_before_it_began_leaves_its_folder_free(run: Run, csv_file: Path, tmp_path: Path) -> None:
+    overrides = ["model=linear_regression", "data=csv", f"data.path={csv_file}", *FAST]
+    assert "has no such column" in error_of(run, *overrides, "data.target=prize", folder=tmp_path / "again")
+    done = run(*overrides, "data.target=price", folder=tmp_path / "again")
+    assert done.summary["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    "limit", ["+trainer.max_steps=5", "+trainer.check_val_every_n_epoch=5", "trainer.max_epochs=1"]
+)
+def test_training_may_end_before_the_first_validation(limit: str, run: Run) -> None:
+    done = run("data=digits", "trainer.max_epochs=2", limit)
+    assert math.isfinite(done.score)
+    assert done.summary["metrics"].keys() == {"test/loss", "test/acc"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("+trainer.limit_val_batches=0", "monitor=val/loss: was not measured"),
+        ("trainer.max_epochs=-1", "the scheduler is as long as the run"),
+    ],
+)
+def test_a_limit_that_leaves_nothing_is_told(limit: str, expected: str, run: Run) -> None:
+    assert expected in error_of(run, "data=digits", limit)
+
+
+def test_a_monitor_is_not_optimised_the_wrong_way(run: Run) -> None:
+    text = error_of(run, "data=digits", "monitor=val/acc")
+    assert text == "error: mode=min: for monitor=val/acc the best is the maximum; set mode=max"
+    assert run("data=digits", "monitor=val/acc", "mode=max", "trainer.max_epochs=1").score > 0.8
+
+
+def test_the_profiler_leaves_its_table(run: Run) -> None:
+    done = run("model=xor", "debug=profiler")
+    assert "optimizer_step" in (done.folder / "fit-profile.txt").read_text()
+
+
+def test_callbacks_can_be_added_from_the_command_line(run: Run) -> None:
+    stopping = "+callbacks.stop={_target_:lightning.pytorch.callbacks.EarlyStopping,monitor:val/loss,patience:1}"
+    watching = "+callbacks.lr={_target_:lightning.pytorch.callbacks.LearningRateMonitor}"
+    done = run("data=digits", "trainer.max_epochs=50", "optimizer.lr=0.02", stopping, watching)
+    assert done.summary["epochs"] < 50
+    assert "lr-AdamW" in pd.read_csv(done.folder / "metrics.csv")
+
+
+def test_speed_counts_every_row_trained_on(run: Run) -> None:
+    summary = run("model=xor", "trainer.max_epochs=2").summary
+    assert summary["samples_per_second"] == pytest.approx(4 * 100 * 2 / summary["seconds"]["fit"], rel=0.01)
 
 
 def test_a_bug_in_a_model_keeps_its_traceback(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +337,7 @@ def test_two_processes_learn_what_one_does(cli: Cli, run: Run, tmp_path: Path) -
     one = run(*overrides, "trainer=cpu")
     done = cli(*overrides, "trainer=ddp_cpu", OMP_NUM_THREADS="1")
     two = Finished(tmp_path / "run")
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("linear_regression on linear") == 1
     torch.testing.assert_close(weights(one), weights(two), atol=1e-5, rtol=1e-5)
     assert two.summary["num_devices"] == 2

@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.strategies import FSDPStrategy
 
 from kindling import plots
 
@@ -31,8 +32,11 @@ class Figures(Callback):
         self.run_dir = Path(run_dir)
 
     def on_test_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            plots.draw_all(self.run_dir, pl_module, trainer.datamodule.splits["test"])  # type: ignore[attr-defined]
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        plots.draw_learning_curves(self.run_dir)
+        if not isinstance(trainer.strategy, FSDPStrategy):  # one process alone cannot run a model that is divided
+            plots.draw_predictions(self.run_dir, pl_module, trainer.datamodule.splits["test"])  # type: ignore[attr-defined]
 
 
 class ProgressBar(TQDMProgressBar):

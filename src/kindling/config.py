@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.errors import UserError, did_you_mean
-from kindling.models.base import RUN_LENGTH
-from kindling.signatures import INSTANTIATE_KEYS, node_problems, signature
+from kindling.schedulers import length_argument
+from kindling.signatures import INSTANTIATE_KEYS, node_problems
 
 ACCELERATORS = {
     "cpu": CPUAccelerator,
@@ -59,6 +59,9 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
     for key in cfg:
         if key not in known:
             yield f"{key}: no such section{did_you_mean(str(key), known)}"
+    for key in known:
+        if key not in cfg:
+            yield f"{key}: missing"
     if not isinstance(cfg.get("seed"), int) or not 0 <= cfg["seed"] < 2**32:
         yield f"seed={cfg.get('seed')}: should be a whole number from 0 to {2**32 - 1}"
     if cfg.get("mode") not in ("min", "max"):
@@ -123,9 +126,9 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
     }
     for path in [path for path in handed_over if path in sound]:
         node = {**sound[path], "_partial_": False}
-        if path == "scheduler":
-            taken = signature(get_object(node["_target_"]))
-            node = {**{name: 100 for name in RUN_LENGTH if name in taken}, **node}
+        length = length_argument(get_object(node["_target_"])) if path == "scheduler" else None
+        if length:
+            node = {length: 100, **node}
         try:
             instantiate(node, _convert_="all", **handed_over[path])
         except InstantiationException as error:

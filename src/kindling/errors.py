@@ -10,7 +10,7 @@ class UserError(Exception):
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """'; did you mean lr?' for the valid name nearest to `name`, or nothing where none is near."""
-    near = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 

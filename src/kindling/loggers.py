@@ -40,7 +40,7 @@ class CSVLogger(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if any(name.startswith("test/") for name in metrics):
             return  # no part of the course of training; summary.json has them
-        epoch = int(metrics["epoch"])
+        epoch = int(metrics.get("epoch", self._row.get("epoch", 0)))
         if self._row and epoch != self._row["epoch"]:
             self._write_row()
         self._row.update({"epoch": epoch, "step": step or 0, **{k: v for k, v in metrics.items() if k != "epoch"}})
@@ -77,11 +77,13 @@ class CSVLogger(Logger):
 def wandb_logger(save_dir: str, project: str, **kwargs: Any) -> WandbLogger:
     """Weights & Biases: online where a key is configured, else offline with a line that says how to upload later.
 
-    WANDB_MODE overrides both. Further arguments are those of `wandb.init`.
+    `mode` and the environment variable WANDB_MODE overrule both. Further arguments are those of `wandb.init`.
     """
     import wandb
 
-    mode = os.environ.get("WANDB_MODE") or ("online" if wandb.login(prompt=False, verify=False) else "offline")
+    mode = kwargs.pop("mode", None) or os.environ.get("WANDB_MODE")
+    if mode is None:
+        mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
     if mode in ("offline", "dryrun"):
         log.info(f"W&B is offline; to upload the run: wandb sync {save_dir}/wandb/offline-run-*")
     run_id = kwargs.pop("id", None) or wandb.sdk.lib.runid.generate_id()

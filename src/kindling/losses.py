@@ -1,10 +1,11 @@
 """Losses, each with the tasks it makes sense for. A loss without `tasks` (any of torch.nn) is taken as it is."""
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import PositiveFloat
+from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
 
@@ -24,6 +25,9 @@ class HuberLoss(nn.HuberLoss):
     """Squared error near zero, absolute error beyond `delta` (Huber, 1964)."""
 
     tasks = ("regression",)
+
+    def __init__(self, delta: PositiveFloat = 1.0) -> None:
+        super().__init__(delta=delta)
 
 
 class GaussianNLLLoss(nn.Module):
@@ -52,6 +56,9 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
     """Cross-entropy of logits in nats."""
 
     tasks = ("multiclass",)
+
+    def __init__(self, label_smoothing: Annotated[float, Field(ge=0, le=1)] = 0.0) -> None:
+        super().__init__(label_smoothing=label_smoothing)
 
 
 class BrierLoss(nn.Module):

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,6 +26,7 @@ OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cach
 
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
 SEVERAL_TYPES = {"trainer.devices", "data.target"}
+OPTIONAL_GROUPS = {"experiment", "debug"}
 
 
 def check_command_line(config_dir: Path, config_name: str, argv: list[str]) -> None:
@@ -46,8 +47,8 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str]) -> N
             job: Any = OmegaConf.to_container(cfg)
             del job["hydra"]
             problems += _value_problems(job, [o for o in overrides if not _options(o)])
-            settings = [o for o in overrides if o.key_or_group.startswith("hydra.")]
-            problems += _hydra_problems(config_name, [*choices, *(o.input_line or "" for o in settings)])
+        settings = [o.input_line or "" for o in overrides if o.key_or_group.startswith("hydra.")]
+        problems += _hydra_problems(config_name, settings, "sweep" if args.multirun else "run")
         if not args.multirun:
             problems += [f"{o.input_line}: several values need the flag -m" for o in overrides if o.is_sweep_override()]
     if problems:
@@ -70,10 +71,10 @@ def _options(override: Override) -> list[str]:
 
 
 def _values(override: Override) -> list[Any]:
-    """The value, or all that a sweep goes through; nothing for a sweep over an interval."""
+    """The value, or all that a sweep goes through; nothing where only Hydra can tell (intervals, globs)."""
     if not override.is_sweep_override():
         return [override.value()]
-    if override.is_discrete_sweep():
+    if override.is_discrete_sweep() and override.value_type is not ValueType.GLOB_CHOICE_SWEEP:
         return list(override.sweep_iterator())
     return []
 
@@ -85,27 +86,31 @@ def _combinations(choices: list[Override], problems: list[str]) -> Iterator[list
         if override.is_delete():
             texts.append([override.input_line or ""])
             continue
-        options, valid = _options(override), []
+        group, options, valid = override.key_or_group, _options(override), []
         for value in _values(override):
             names = value if isinstance(value, list) else [value]
-            wrong = [str(name) for name in names if name is not None and str(name) not in options]
-            problems += [
-                f"{override.key_or_group}={name}: no such option{did_you_mean(name, options)} "
-                f"({override.key_or_group} is one of {', '.join(options)})"
-                for name in wrong
-            ]
-            if not wrong:
-                listed = "null" if value is None else f"[{','.join(names)}]" if isinstance(value, list) else value
+            if value is None and group in OPTIONAL_GROUPS:
+                continue
+            wrong = [name for name in names if str(name) not in options]
+            if wrong or not names:
+                named = ["null" if name is None else str(name) for name in wrong or ["[]"]]
+                problems += [
+                    f"{group}={name}: no such option{did_you_mean(name, options)} "
+                    f"({group} is one of {', '.join(options)})"
+                    for name in named
+                ]
+            else:
+                listed = f"[{','.join(names)}]" if isinstance(value, list) else value
                 valid.append(f"{(override.input_line or '').split('=')[0]}={listed}")
         texts.append(valid or [""])
     for combination in itertools.product(*texts):
         yield [text for text in combination if text]
 
 
-def _hydra_problems(config_name: str, overrides: list[str]) -> Iterator[str]:
-    """A setting of Hydra that it does not know, or a folder for the run that cannot be written to."""
+def _hydra_problems(config_name: str, settings: list[str], kind: str) -> Iterator[str]:
+    """A setting of Hydra that it does not know, or a folder for the run or sweep that cannot be written to."""
     try:
-        folder = compose(config_name, overrides, return_hydra_config=True).hydra.run.dir
+        folder = compose(config_name, settings, return_hydra_config=True).hydra[kind].dir
     except (HydraException, OmegaConfBaseException) as error:
         yield str(error).splitlines()[0]
         return
@@ -116,18 +121,19 @@ def _hydra_problems(config_name: str, overrides: list[str]) -> Iterator[str]:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        yield f"hydra.run.dir={folder}: cannot be written to ({os.strerror(error.errno or 0)})"
+        yield f"hydra.{kind}.dir={folder}: cannot be written to ({os.strerror(error.errno or 0)})"
 
 
 def _value_problems(cfg: dict[str, Any], overrides: list[Override]) -> Iterator[str]:
     defaults = dict(_flat(cfg))
     for override in overrides:
         key = override.key_or_group
-        parent = key.rpartition(".")[0]
         if key.startswith("hydra."):
             continue  # Hydra's own: composed by itself
         added = override.is_add() or override.is_force_add()
-        if key not in defaults and not (added and isinstance(defaults.get(parent), dict)):
+        if added and any(isinstance(defaults.get(ancestor), dict) for ancestor in _ancestors(key)):
+            defaults.setdefault(key, None)
+        if key not in defaults:
             yield f"{key}: no such key{did_you_mean(key, defaults)}"
         elif key in defaults and not override.is_delete() and key not in SEVERAL_TYPES:
             for value in _values(override):
@@ -136,6 +142,12 @@ def _value_problems(cfg: dict[str, Any], overrides: list[Override]) -> Iterator[
     for key, default in defaults.items():
         if default == "???" and key not in given:
             yield f"{key}: a value is required, as in {key}=..."
+
+
+def _ancestors(key: str) -> Iterator[str]:
+    while "." in key:
+        key = key.rpartition(".")[0]
+        yield key
 
 
 def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -152,7 +164,7 @@ def _type_problems(key: str, default: Any, value: Any) -> Iterator[str]:
         return
     shown = str(value).lower() if isinstance(value, bool) else value
     if isinstance(default, bool):
-        if not isinstance(value, bool):
+        if not isinstance(value, bool | int):  # a count where the signature takes one too
             yield f"{key}={shown}: should be true or false"
     elif isinstance(default, int | float):
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):

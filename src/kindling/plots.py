@@ -14,15 +14,19 @@ from kindling.models.base import SupervisedModule
 from kindling.tasks import Multiclass, Regression
 
 
-def draw_all(run_dir: Path, model: SupervisedModule, test: Split) -> None:
-    """Learning curves where there is a metrics.csv, and what the model makes of the test split."""
-    figures = dict(of_predictions(model, test))
+def draw_learning_curves(run_dir: Path) -> None:
     if (run_dir / "metrics.csv").exists():
-        figures["learning_curves"] = learning_curves(pd.read_csv(run_dir / "metrics.csv"))
-    folder = run_dir / "figures"
-    folder.mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
+        save(run_dir, "learning_curves", learning_curves(pd.read_csv(run_dir / "metrics.csv")))
+
+
+def draw_predictions(run_dir: Path, model: SupervisedModule, test: Split) -> None:
+    for name, figure in of_predictions(model, test):
+        save(run_dir, name, figure)
+
+
+def save(run_dir: Path, name: str, figure: Figure) -> None:
+    (run_dir / "figures").mkdir(exist_ok=True)
+    figure.savefig(run_dir / "figures" / f"{name}.png", dpi=120)
 
 
 def learning_curves(metrics: pd.DataFrame) -> Figure:
@@ -31,6 +35,8 @@ def learning_curves(metrics: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for stage, label in (("train", "training"), ("val", "validation")):
+            if f"{stage}/{name}" not in metrics:
+                continue
             axes.plot(
                 metrics["epoch"], metrics[f"{stage}/{name}"], marker="." if len(metrics) < 30 else "", label=label
             )

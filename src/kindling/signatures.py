@@ -11,13 +11,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from kindling.errors import did_you_mean
-from kindling.models.base import RUN_LENGTH
 
+# The names under which the schedulers of torch.optim take the length of the run, which the trainer knows.
+RUN_LENGTH = ("total_steps", "T_max", "total_iters")
 # Arguments that train() hands over itself: from the data, from other parts of the config, or from the trainer.
 HANDED_OVER = {
     "model": {"in_features", "out_features", "task", "loss", "optimizer", "scheduler", "monitor"},
     "optimizer": {"params"},
-    "scheduler": {"optimizer"},
+    "scheduler": {"optimizer"},  # and its length, where it is not given
     "trainer": {"callbacks", "logger"},
 }
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -44,7 +45,6 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     names = [n for n, p in parameters.items() if p.kind in NAMED]
     valid = [name for name in names if name not in handed_over]
-    optional = set(RUN_LENGTH) if path == "scheduler" else set()
     for key, value in node.items():
         if key in INSTANTIATE_KEYS:
             continue
@@ -56,7 +56,8 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
         elif not takes_anything:
             yield f"{path}.{key}: {target.__name__} has no such argument{did_you_mean(str(key), valid)}"
     for name in valid:
-        if name not in node and name not in optional and parameters[name].default is inspect.Parameter.empty:
+        required = parameters[name].default is inspect.Parameter.empty
+        if required and name not in node and not (path == "scheduler" and name in RUN_LENGTH):
             yield f"{path}.{name}: a value is required by {target.__name__}"
 
 
@@ -102,7 +103,8 @@ def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
             hint = did_you_mean(str(value), choices)
             yield f"{path}={shown}: should be one of {', '.join(choices)}{hint}"
         else:
-            reasons = list(dict.fromkeys(e["msg"].replace("Input should be ", "") for e in error.errors()))
+            messages = ["longer" if e["type"] == "missing" else e["msg"] for e in error.errors()]
+            reasons = list(dict.fromkeys(message.replace("Input should be ", "") for message in messages))
             reasons = [reason for reason in reasons if not reason.startswith("an instance of")] or reasons
             yield f"{path}={shown}: should be {' or '.join(reasons)}"
     except (PydanticUserError, TypeError, NameError):

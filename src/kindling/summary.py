@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -20,15 +21,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.config import choice
 from kindling.data.base import InMemoryDataModule
+from kindling.errors import UserError
 from kindling.models.base import SupervisedModule
 
+PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no revision
 INTERRUPTED = {130: "SIGINT", 143: "SIGTERM"}  # exit codes, as shells count them
 
 
 class Summary(dict[str, Any]):
     """The record of one run, written to `path` on entry, at each `write()`, and on exit with how it ended.
 
-    Only the process with `write=True` touches the file.
+    Only a process where it is `enabled` touches the file.
     """
 
     def __init__(self, path: Path, enabled: bool, **fields: Any) -> None:
@@ -76,30 +79,47 @@ def rank() -> int:
 
 
 def open_summary(cfg: DictConfig, run_dir: Path) -> Summary:
-    """Begin the run's folder: the composed config, what was asked for, and the summary."""
+    """Begin the run's folder: the composed config, what was asked for, and the summary.
+
+    Raises:
+        UserError: where the folder cannot be written to, or holds a run already.
+    """
     enabled = rank() == 0
     if enabled:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+        if holds_a_run(run_dir):
+            raise UserError(f"{run_dir} already holds a run; choose another hydra.run.dir, or delete it")
         overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-        OmegaConf.save(OmegaConf.create(overrides), run_dir / "overrides.yaml")
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+            OmegaConf.save(OmegaConf.create(overrides), run_dir / "overrides.yaml")
+        except OSError as error:
+            raise UserError(f"the run folder {run_dir} cannot be written to: {error.strerror}") from None
     started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     return Summary(run_dir / "summary.json", enabled, started=started, seed=cfg.seed, **environment())
+
+
+def holds_a_run(run_dir: Path) -> bool:
+    """Whether anything would be lost: a run that failed before its first checkpoint has nothing to lose."""
+    if not (run_dir / "summary.json").exists():
+        return False
+    status = json.loads((run_dir / "summary.json").read_text()).get("status")
+    return status != "failed" or (run_dir / "checkpoints").exists()
 
 
 def environment() -> dict[str, Any]:
     """What the result depends on besides the config."""
     packages = ("torch", "lightning", "hydra-core", "torchmetrics", "torchvision", "numpy")
     return {
-        "command": " ".join([Path(sys.executable).name, *sys.argv]),
+        "command": shlex.join([Path(sys.executable).name, *sys.argv]),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "git": {"revision": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain"))},
+        "git": {"revision": _git("rev-parse", "HEAD"), "dirty": _git("status", "--porcelain") not in ("", None)},
     }
 
 
 def _git(*args: str) -> str | None:
     try:
-        done = subprocess.run(["git", *args], capture_output=True, text=True, timeout=10)
+        done = subprocess.run(["git", "-C", PROJECT, *args], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -124,19 +144,20 @@ def description(
     }
 
 
-def results(cfg: DictConfig, trainer: L.Trainer, summary: Summary, score: float) -> dict[str, Any]:
+def results(
+    cfg: DictConfig, trainer: L.Trainer, model: SupervisedModule, seconds: float, score: float
+) -> dict[str, Any]:
     """What is known after training."""
-    samples = summary["data"]["sizes"]["train"] * trainer.current_epoch
     return {
         "monitor": {"name": cfg.monitor, "mode": cfg.mode, "best": score},
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
-        "samples_per_second": round(samples / summary["seconds"]["fit"]),
-        "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
+        "samples_per_second": round(model.num_samples / seconds),
+        "last_epoch": {name: float(value) for name, value in trainer.callback_metrics.items()},
     }
 
 
-def headline(cfg: DictConfig, summary: Summary) -> str:
+def headline(summary: Summary) -> str:
     data = summary["data"]
     sizes = " / ".join(f"{size:,}" for size in data["sizes"].values())
     return (
@@ -146,5 +167,5 @@ def headline(cfg: DictConfig, summary: Summary) -> str:
 
 
 def footer(cfg: DictConfig, summary: Summary) -> str:
-    tested = "  ".join(f"{name} {value:.4g}" for name, value in summary["metrics"].items() if name.startswith("test/"))
+    tested = "  ".join(f"{name} {value:.4g}" for name, value in summary["metrics"].items())
     return f"{tested}  ({summary['epochs']} epochs, {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}"

@@ -1,6 +1,6 @@
 """What kind of answer a data set asks for: what the loss sees, what the user sees, and what is measured."""
 
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,8 @@ class Regression(Task):
     """y (N, out_features) of floats; the model works on (y - mean) / std, of shape (out_features,) each."""
 
     name = "regression"
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
         super().__init__()
@@ -41,17 +43,38 @@ class Regression(Task):
         self.register_buffer("std", std)
 
     def target(self, y: Tensor) -> Tensor:
-        return (y - cast(Tensor, self.mean)) / cast(Tensor, self.std)
+        return (y - self.mean) / self.std
 
     def prediction(self, output: Tensor) -> Tensor:
-        return output * cast(Tensor, self.std) + cast(Tensor, self.mean)
+        return output * self.std + self.mean
 
     def metrics(self) -> dict[str, Metric]:
         return {
             "mae": MeanAbsoluteError(num_outputs=1),
             "rmse": MeanSquaredError(squared=False),
-            "r2": R2Score(),
+            "r2": StandardisedR2Score(self.mean, self.std),
         }
+
+
+class StandardisedR2Score(R2Score):
+    """R² of standardised values: it does not depend on the scale, and the sums of large numbers lose their digits.
+
+    NaN where there are fewer than two rows.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update((preds - self.mean) / self.std, (target - self.mean) / self.std)
+
+    def compute(self) -> Tensor:
+        return super().compute() if self.total > 1 else torch.tensor(torch.nan)
 
 
 class Binary(Task):

@@ -50,30 +50,45 @@ def train(cfg: DictConfig) -> float:
 def run(cfg: DictConfig) -> float:
     run_dir = Path(cfg.run_dir)
     problems = config.problems(cfg)
-    if (run_dir / "summary.json").exists() and rank() == 0:
-        raise UserError(f"{run_dir} already holds a run; choose another hydra.run.dir, or delete it")
     if problems:
         if run_dir.is_dir() and not any(run_dir.iterdir()):
-            run_dir.rmdir()
+            run_dir.rmdir()  # Hydra made it
         raise UserError(listed(problems))
     with open_summary(cfg, run_dir) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
             trainer, datamodule, model = build(cfg)
             summary.update(description(cfg, trainer, datamodule, model))
-            log.info(headline(cfg, summary))
+            log.info(headline(summary))
         with summary.timed("fit"):
             trainer.fit(model, datamodule=datamodule)
-        best = best_checkpoint(trainer, cfg.monitor)
-        score = float(best.best_model_score if best else trainer.callback_metrics[cfg.monitor])  # type: ignore[arg-type]
-        summary.update(results(cfg, trainer, summary, score))
-        if not math.isfinite(score):
-            raise UserError(f"{cfg.monitor} is {score}, not a finite number")
+        best, score = best_checkpoint(cfg, trainer, datamodule, model)
+        summary.update(results(cfg, trainer, model, summary["seconds"]["fit"], score))
         with summary.timed("test"):
-            path = best.best_model_path if best else None
-            (tested,) = trainer.test(model, datamodule=datamodule, ckpt_path=path, verbose=False)
-            summary["metrics"].update(tested)
+            (summary["metrics"],) = trainer.test(model, datamodule=datamodule, ckpt_path=best, verbose=False)
         log.info(footer(cfg, summary))
     return score
+
+
+def best_checkpoint(
+    cfg: DictConfig, trainer: L.Trainer, datamodule: InMemoryDataModule, model: SupervisedModule
+) -> tuple[str | None, float]:
+    """The path of the checkpoint with the best `cfg.monitor` and its score; no path, and the last score, without one.
+
+    Raises:
+        UserError: where the score is not a finite number.
+    """
+    path, score = None, trainer.callback_metrics.get(cfg.monitor)
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor == cfg.monitor and callback.best_model_path:
+            path, score = callback.best_model_path, callback.best_model_score
+    if score is None:  # training ended before the first validation
+        trainer.validate(model, datamodule=datamodule, verbose=False)
+        score = trainer.callback_metrics.get(cfg.monitor)
+    if score is None:
+        raise UserError(f"monitor={cfg.monitor}: was not measured, since the trainer's limits leave nothing to measure")
+    if not math.isfinite(score):
+        raise UserError(f"monitor={cfg.monitor}: the value is {float(score)}, not a finite number")
+    return path, float(score)
 
 
 def quiet() -> None:
@@ -86,6 +101,9 @@ def quiet() -> None:
         r".*LeafSpec.*",  # Lightning's use of torch.utils._pytree
         r".*smaller than the logging interval.*",
         r".*Checkpoint directory .* exists and is not empty.*",
+        r".*available but not used.*",  # trainer=cpu on a machine with a GPU is a choice
+        r".*sync_dist=True.*",  # what is logged has been computed over all processes
+        r".*could not find the monitored key.*",  # best_checkpoint() sees to it
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -120,12 +138,7 @@ def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedMod
         monitor=cfg.monitor,
         **{part: construct(part, cfg[part]) for part in ("loss", "optimizer", "scheduler")},
     )
-    metrics = [*model.train_metrics.keys(), *model.val_metrics.keys()]
-    if cfg.monitor not in metrics:
-        raise UserError(
-            f"monitor={cfg.monitor}: {cfg.model._target_} measures no such thing, only "
-            f"{', '.join(metrics)}{did_you_mean(cfg.monitor, metrics)}"
-        )
+    check_monitor(cfg, model)
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     callbacks = [construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items()]
     loggers = [construct(f"logger.{name}", node) for name, node in cfg.logger.items()]
@@ -136,6 +149,18 @@ def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedMod
     return trainer, datamodule, model
 
 
+def check_monitor(cfg: DictConfig, model: SupervisedModule) -> None:
+    metrics = {**dict(model.train_metrics.items()), **dict(model.val_metrics.items())}
+    if cfg.monitor not in metrics:
+        raise UserError(
+            f"monitor={cfg.monitor}: {cfg.model._target_} measures no such thing, only {', '.join(metrics)}"
+            f"{did_you_mean(cfg.monitor, metrics)}"
+        )
+    mode = "max" if metrics[cfg.monitor].higher_is_better else "min"
+    if cfg.mode != mode:
+        raise UserError(f"mode={cfg.mode}: for monitor={cfg.monitor} the best is the {mode}imum; set mode={mode}")
+
+
 def construct(path: str, node: DictConfig, **handed_over: Any) -> Any:
     try:
         return instantiate(node, _convert_="all", **handed_over)
@@ -143,10 +168,3 @@ def construct(path: str, node: DictConfig, **handed_over: Any) -> Any:
         if path in ("data", "model"):  # yours: a bug in it needs its traceback
             raise error.__cause__ or error from None
         raise UserError(config.construction_problem(path, {str(k): v for k, v in node.items()}, error)) from None
-
-
-def best_checkpoint(trainer: L.Trainer, monitor: str) -> ModelCheckpoint | None:
-    for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.monitor == monitor and callback.best_model_path:
-            return callback
-    return None

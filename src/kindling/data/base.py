@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from pydantic import PositiveInt
@@ -13,6 +14,20 @@ from torch.utils.data import SequentialSampler
 from kindling.tasks import Task
 
 SPLIT_SEED = 0  # which rows are held out is part of a data set, not of a run: every seed sees the same splits
+
+
+SplitName = Literal["train", "val", "test"]
+
+
+def split_rows(num_rows: int, stratify: Any = None) -> dict[SplitName, np.ndarray]:
+    """Row numbers: a tenth, and at least two, for validation and test each; `stratify` holds the class of every row."""
+    from sklearn.model_selection import train_test_split  # takes half a second to import: only those who split pay
+
+    held_out = max(2, num_rows // 10)
+    rest, test = train_test_split(np.arange(num_rows), test_size=held_out, random_state=SPLIT_SEED, stratify=stratify)
+    stratify = None if stratify is None else stratify[rest]
+    train, val = train_test_split(rest, test_size=held_out, random_state=SPLIT_SEED, stratify=stratify)
+    return {"train": train, "val": val, "test": test}
 
 
 @dataclass
@@ -102,7 +117,7 @@ class InMemoryDataModule(LightningDataModule):
     tasks: ClassVar[tuple[str, ...]]
     source: str = "bundled"  # where the data came from, for the record
     task: Task
-    splits: dict[Literal["train", "val", "test"], Split]
+    splits: dict[SplitName, Split]
 
     def __init__(self, batch_size: PositiveInt | None = 128, seed: int = 0, num_repeats: PositiveInt = 1) -> None:
         super().__init__()

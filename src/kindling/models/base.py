@@ -1,6 +1,5 @@
 """The protocol that all models share: one step, its metrics, the optimizer and its schedule."""
 
-import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -14,12 +13,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, MetricCollection
 
 from kindling.errors import UserError
+from kindling.schedulers import length_argument
 from kindling.tasks import Task
 
 Batch = tuple[Tensor, Tensor]
-
-# The names under which the schedulers of torch.optim take the length of the run.
-RUN_LENGTH = ("total_steps", "T_max", "total_iters")
 
 
 class SupervisedModule(LightningModule):
@@ -54,7 +51,8 @@ class SupervisedModule(LightningModule):
         self.train_metrics = self._metrics("train/")
         self.val_metrics = self._metrics("val/")
         self.test_metrics = self._metrics("test/")
-        self._recent_losses: list[Tensor] = []
+        self.num_samples = 0  # trained on so far, by all processes
+        self._recent_losses: list[tuple[int, Tensor]] = []  # with the step of the epoch
 
     def _metrics(self, prefix: str) -> MetricCollection:
         metrics = {"loss": MeanMetric(nan_strategy="disable"), **self.task.metrics()}
@@ -81,13 +79,25 @@ class SupervisedModule(LightningModule):
         self.step(batch, self.test_metrics)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        # Losses are looked at in bulk: each look makes an accelerator wait for its own work.
-        self._recent_losses.append(outputs["loss"].detach())
-        if len(self._recent_losses) < 50 and not self.trainer.is_last_batch:
+        self.num_samples += len(batch[1]) * self.trainer.world_size
+        if outputs is not None:
+            self._recent_losses.append((batch_idx, outputs["loss"].detach()))
+        if len(self._recent_losses) == 50:
+            self._check_losses()
+
+    def on_validation_start(self) -> None:
+        self._check_losses()
+
+    def on_train_end(self) -> None:
+        self._check_losses()
+
+    def _check_losses(self) -> None:
+        """Look at the latest training losses in bulk: each look makes an accelerator wait for its own work."""
+        if not self._recent_losses:
             return
-        losses = torch.stack(self._recent_losses).tolist()
+        steps, losses = zip(*self._recent_losses, strict=True)
         self._recent_losses.clear()
-        for step, loss in enumerate(losses, start=batch_idx + 1 - len(losses)):
+        for step, loss in zip(steps, torch.stack(losses).tolist(), strict=True):
             if not math.isfinite(loss):
                 raise UserError(
                     f"the training loss became {loss} in epoch {self.current_epoch} at step {step} of the epoch; "
@@ -110,8 +120,8 @@ class SupervisedModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.make_optimizer(self.parameters())
-        length = self._run_length_argument()
-        scheduler = self.make_scheduler(optimizer, **length)
+        length = length_argument(self.make_scheduler)
+        scheduler = self.make_scheduler(optimizer, **({length: self._num_steps()} if length else {}))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {
@@ -121,14 +131,8 @@ class SupervisedModule(LightningModule):
             },
         }
 
-    def _run_length_argument(self) -> dict[str, int]:
-        given = getattr(self.make_scheduler, "keywords", {})
-        for name in RUN_LENGTH:
-            if name in inspect.signature(self.make_scheduler).parameters and given.get(name) is None:
-                steps = self.trainer.estimated_stepping_batches
-                if steps == float("inf"):
-                    raise UserError(
-                        "scheduler: its length is the run's, so trainer.max_epochs or max_steps must be set"
-                    )
-                return {name: int(steps)}
-        return {}
+    def _num_steps(self) -> int:
+        steps = self.trainer.estimated_stepping_batches
+        if not 0 < steps < float("inf"):
+            raise UserError("the scheduler is as long as the run: trainer.max_epochs or max_steps must say how long")
+        return int(steps)

@@ -2,8 +2,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
-from annotated_types import Ge, Lt
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 
 from kindling.models.base import SupervisedModule
@@ -22,7 +21,7 @@ class MLP(SupervisedModule):
         hidden_features: Sequence[PositiveInt] = (256,),
         activation: Activation = "relu",
         normalization: Normalization = "none",
-        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         init: Init = "default",
         **kwargs: Any,
     ) -> None:
