@@ -101,6 +101,28 @@ def test_csv_encodes_every_kind_of_column(csv_file: Path) -> None:
     assert set(x[:, 2:].unique().tolist()) == {0.0, 1.0}
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_columns_may_be_separated_otherwise(separator: str, csv_file: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(csv_file.read_text().replace(",", separator))
+    first, second = (ready(CSV(path=str(path), target="price")) for path in (csv_file, other))
+    assert torch.equal(first.splits["train"].x, second.splits["train"].x)
+
+
+def test_csv_says_what_becomes_of_the_columns(csv_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = csv_file.read_text().splitlines()
+    rows = [f"{line},{'id' if i == 0 else f'row{i}'}" for i, line in enumerate(lines)]
+    csv_file.write_text("\n".join(rows))
+    with caplog.at_level("INFO", logger="kindling"):
+        ready(CSV(path=str(csv_file), target="price"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "numeric: size, age",
+        "one-hot: town, kind, sold, id",
+        "gaps filled: age",
+        "WARNING: column id has 60 different texts in 60 rows; data.features can leave it out",
+    ]
+
+
 def test_csv_targets_may_be_several_numbers_or_classes(csv_file: Path) -> None:
     assert ready(CSV(path=str(csv_file), target=["price", "size"])).out_features == 2
     three = ready(CSV(path=str(csv_file), target="kind", task="multiclass"))

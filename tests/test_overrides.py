@@ -23,6 +23,8 @@ def message(*argv: str) -> str:
         (["model=mpl"], "error: model=mpl: no such option; did you mean mlp? (model is one of "),
         (["modell=mlp"], "error: modell: no such key; did you mean model?"),
         (["optimizer.lrr=1"], "error: optimizer.lrr: no such key; did you mean optimizer.lr?"),
+        (["lr=0.1"], "error: lr: no such key; did you mean optimizer.lr?"),
+        (["model=xor", "model.dropout=0.1"], "error: model.dropout: no such key"),
         (["optimizer.lr=abc"], "error: optimizer.lr=abc: should be a number, like 0.004"),
         (["optimizer.lr=nan"], "error: optimizer.lr=nan: should be a number, like 0.004"),
         (["trainer.max_epochs=ten"], "error: trainer.max_epochs=ten: should be a number, like 10"),

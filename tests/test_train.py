@@ -288,7 +288,7 @@ def test_the_command_line_prints_no_noise(cli: Cli, tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     headline, *epochs, result, folder = done.stdout.splitlines()
-    assert headline == "xor on xor (bundled: 4 / 4 / 4 rows), 17 parameters, cpu"
+    assert headline == "xor on xor (in memory: 4 / 4 / 4 rows), 17 parameters, cpu"
     assert [line.split("  ")[0] for line in epochs] == ["epoch 0", "epoch 1"]
     assert result.startswith("test/acc ")
     assert folder == str(tmp_path / "run")

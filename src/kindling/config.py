@@ -55,7 +55,7 @@ def _interpolated(node: Any, prefix: str = "") -> Iterator[str]:
 
 def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
     sections = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
-    known = [*sections, "seed", "monitor", "mode", "run_dir"]
+    known = [*sections, "seed", "monitor", "mode", "steps_per_call", "run_dir"]
     for key in cfg:
         if key not in known:
             yield f"{key}: no such section{did_you_mean(str(key), known)}"
@@ -64,6 +64,9 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
             yield f"{key}: missing"
     if not isinstance(cfg.get("seed"), int) or not 0 <= cfg["seed"] < 2**32:
         yield f"seed={cfg.get('seed')}: should be a whole number from 0 to {2**32 - 1}"
+    steps = cfg.get("steps_per_call")
+    if steps != "auto" and (not isinstance(steps, int) or steps < 1):
+        yield f"steps_per_call={steps}: should be auto or a whole number from 1"
     if cfg.get("mode") not in ("min", "max"):
         yield f"mode={cfg.get('mode')}: should be min or max"
 
@@ -83,6 +86,7 @@ def _pair_problems(cfg: dict[str, Any]) -> Iterator[str]:
         yield (
             f"loss={choice('loss', cfg)} does not go with data={choice('data', cfg)}: the loss is made for "
             f"{' or '.join(sorted(loss))}, the data are {' or '.join(sorted(data))}{_fitting('loss', data)}"
+            f"{'; or set data.task to what the target is' if 'task' in cfg['data'] else ''}"
         )
 
 

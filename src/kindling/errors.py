@@ -10,7 +10,11 @@ class UserError(Exception):
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """'; did you mean lr?' for the valid name nearest to `name`, or nothing where none is near."""
-    near = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    keys = list(valid)
+    # Of dotted keys the last parts are compared: lr is near optimizer.lr, and model.dropout is not near model.init.
+    leaves = difflib.get_close_matches(name.rpartition(".")[2], {key.rpartition(".")[2] for key in keys}, cutoff=0.6)
+    candidates = [key for key in keys if leaves and key.rpartition(".")[2] == leaves[0]]
+    near = difflib.get_close_matches(name, candidates, n=1, cutoff=0)
     return f"; did you mean {near[0]}?" if near else ""
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from kindling.data.base import Split
 from kindling.models.base import SupervisedModule
-from kindling.tasks import Multiclass, Regression
+from kindling.tasks import Binary, Multiclass, Regression
 
 
 def draw_learning_curves(run_dir: Path) -> None:
@@ -43,6 +44,7 @@ def learning_curves(metrics: pd.DataFrame) -> Figure:
         if name == "loss" and metrics["val/loss"].min() > 0:
             axes.set_yscale("log")
         axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
     return figure
@@ -56,8 +58,8 @@ def of_predictions(model: SupervisedModule, split: Split) -> Iterator[tuple[str,
         yield "confusion", confusion_matrix(predictions.argmax(dim=1), split.y, model.task.classes)
         if split.x.ndim == 4:
             yield "worst_mistakes", worst_mistakes(predictions, split, model.task.classes)
-    elif split.x.shape[1] == 2:
-        yield "decision", decision_surface(model, split)
+    elif isinstance(model.task, Binary) and split.x.shape[1] == 2:
+        yield "decision", decision_surface(model, split, model.task.classes)
 
 
 @torch.no_grad()
@@ -112,13 +114,13 @@ def worst_mistakes(predictions: Tensor, split: Split, classes: list[str], column
         if worst:
             row = worst.pop(0)
             axes.imshow(split.x[row, 0].numpy(), cmap="gray_r")
-            axes.set_title(f"{classes[predicted[row]]}, not {classes[int(split.y[row])]}", fontsize=9)
+            axes.set_title(f"{classes[int(split.y[row])]} taken for {classes[predicted[row]]}", fontsize=9)
     return figure
 
 
 @torch.no_grad()
-def decision_surface(model: SupervisedModule, split: Split) -> Figure:
-    """The probability of a one over the plane of two features, with the rows of the split on it."""
+def decision_surface(model: SupervisedModule, split: Split, classes: list[str]) -> Figure:
+    """The probability of the second class over the plane of two features, with the rows of the split on it."""
     low, high = split.x.min().item() - 0.5, split.x.max().item() + 0.5
     line = torch.linspace(low, high, 200)
     plane = torch.cartesian_prod(line, line)
@@ -138,5 +140,5 @@ def decision_surface(model: SupervisedModule, split: Split) -> Figure:
         vmax=1,
     )
     axes.set(xlabel="$x_1$", ylabel="$x_2$")
-    figure.colorbar(image, label="probability of 1")
+    figure.colorbar(image, label=f"probability of {classes[1]}")
     return figure

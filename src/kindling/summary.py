@@ -168,4 +168,5 @@ def headline(summary: Summary) -> str:
 
 def footer(cfg: DictConfig, summary: Summary) -> str:
     tested = "  ".join(f"{name} {value:.4g}" for name, value in summary["metrics"].items())
-    return f"{tested}  ({summary['epochs']} epochs, {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}"
+    epochs = f"{summary['epochs']} epoch{'s' * (summary['epochs'] != 1)}"
+    return f"{tested}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}"

@@ -23,6 +23,7 @@ from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError, did_you_mean, listed
 from kindling.loggers import finished_loggers
 from kindling.models.base import SupervisedModule
+from kindling.steps import steps_per_call
 from kindling.summary import description, footer, headline, open_summary, rank, results
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,8 @@ def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedMod
     callbacks = [construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items()]
     loggers = [construct(f"logger.{name}", node) for name, node in cfg.logger.items()]
     callbacks.append(ConfigInCheckpoint(plain))
+    datamodule.steps_per_call = steps_per_call(cfg, model, callbacks)
+    model.automatic_optimization = datamodule.steps_per_call == 1
     trainer = construct("trainer", cfg.trainer, callbacks=callbacks, logger=loggers)
     for logger in trainer.loggers:
         logger.log_hyperparams(plain)

@@ -49,8 +49,20 @@ class Split:
         return x, self.y[index]
 
 
+@dataclass
+class Chunk:
+    """Several batches of a split, each read when its turn comes."""
+
+    split: Split
+    rows: tuple[Tensor, ...]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self.split[rows] for rows in self.rows)
+
+
 class BatchLoader:
-    """Iterates over the batches of a split, for one process of `world_size`.
+    """Iterates over the batches of a split, for one process of `world_size`; over chunks of `steps_per_call` batches,
+    where that is more than one.
 
     In training (`shuffle`) an epoch is `num_repeats` passes over the rows, each in an order of its own that is drawn
     from (seed, epoch); every process takes equally many steps, for which a few rows may come once more. In evaluation
@@ -66,6 +78,7 @@ class BatchLoader:
         num_repeats: int = 1,
         rank: int = 0,
         world_size: int = 1,
+        steps_per_call: int = 1,
     ) -> None:
         self.split = split
         self.batch_size = batch_size
@@ -76,6 +89,7 @@ class BatchLoader:
         if shuffle:
             num_rows += -num_rows % world_size
         self.num_repeats = num_repeats
+        self.steps_per_call = steps_per_call
         self.share = slice(rank, num_rows, world_size)  # of the order, for this process
         self.num_batches = -(-len(range(num_rows)[self.share]) // batch_size)
         # What Lightning looks at in a loader: it announces each epoch to `sampler`, and takes all but one kind of it
@@ -87,7 +101,7 @@ class BatchLoader:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.num_batches
+        return -(-self.num_batches // self.steps_per_call)
 
     def order(self) -> Tensor:
         """The rows of this epoch, for all processes together."""
@@ -99,9 +113,13 @@ class BatchLoader:
         order = torch.cat(passes)
         return torch.cat([order, order[: self.share.stop - len(order)]])
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in self.order()[self.share].split(self.batch_size):
-            yield self.split[rows]
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | Chunk]:
+        batches = self.order()[self.share].to(self.split.x.device).split(self.batch_size)
+        if self.steps_per_call == 1:
+            yield from Chunk(self.split, batches)
+        else:
+            for start in range(0, len(batches), self.steps_per_call):
+                yield Chunk(self.split, batches[start : start + self.steps_per_call])
 
 
 class InMemoryDataModule(LightningDataModule):
@@ -115,7 +133,7 @@ class InMemoryDataModule(LightningDataModule):
     """
 
     tasks: ClassVar[tuple[str, ...]]
-    source: str = "bundled"  # where the data came from, for the record
+    source: str = "in memory"  # where the data came from, for the record
     task: Task
     splits: dict[SplitName, Split]
 
@@ -124,6 +142,7 @@ class InMemoryDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.num_repeats = num_repeats
+        self.steps_per_call = 1  # in training
 
     def load(self) -> None:
         """Set `task` and `splits`."""
@@ -141,16 +160,18 @@ class InMemoryDataModule(LightningDataModule):
     def out_features(self) -> int:
         return self.task.out_features
 
-    def _loader(self, split: Split, shuffle: bool = False, num_repeats: int = 1) -> BatchLoader:
+    def _loader(
+        self, split: Split, shuffle: bool = False, num_repeats: int = 1, steps_per_call: int = 1
+    ) -> BatchLoader:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batch_size = self.batch_size or -(-len(split) // world_size)
-        return BatchLoader(split, batch_size, shuffle, self.seed, num_repeats, rank, world_size)
+        return BatchLoader(split, batch_size, shuffle, self.seed, num_repeats, rank, world_size, steps_per_call)
 
     def train_dataloader(self) -> BatchLoader:
         # Overfitting on purpose means the same batches over and over.
         overfit = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
-        return self._loader(self.splits["train"], not overfit, self.num_repeats)
+        return self._loader(self.splits["train"], not overfit, self.num_repeats, self.steps_per_call)
 
     def val_dataloader(self) -> BatchLoader:
         return self._loader(self.splits["val"])

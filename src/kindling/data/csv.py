@@ -1,5 +1,6 @@
 """Any CSV file as a data set."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,8 @@ from kindling.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 
 class CSV(TabularDataModule):
@@ -52,7 +55,25 @@ class CSV(TabularDataModule):
             raise UserError(f"data.features={name}: is the target, which cannot predict itself")
         x, y = table[features], table[self.target]
         self._check_values(x, y)
+        self._report(x)
         return x, y
+
+    def _report(self, x: "pd.DataFrame") -> None:
+        """What becomes of each column; a text column with a value of its own in most rows is no category."""
+        numeric = [name for name in x if x[name].dtype.kind in "iuf"]
+        categorical = [name for name in x if name not in numeric]
+        gaps = [name for name in x if x[name].isna().any()]
+        for kind, names in (("numeric", numeric), ("one-hot", categorical), ("gaps filled", gaps)):
+            if names:
+                log.info("%s: %s", kind, ", ".join(map(str, names)))
+        for name in categorical:
+            if x[name].nunique() > len(x) / 2:
+                log.warning(
+                    "WARNING: column %s has %d different texts in %d rows; data.features can leave it out",
+                    name,
+                    x[name].nunique(),
+                    len(x),
+                )
 
     def _check_names(self, key: str, names: list[str], table: "pd.DataFrame") -> None:
         if not names:
@@ -70,7 +91,9 @@ class CSV(TabularDataModule):
         import pandas as pd
 
         try:
-            table = pd.read_csv(self.path)
+            with self.path.open() as file:
+                header = file.readline()
+            table = pd.read_csv(self.path, sep=max(",;\t", key=header.count))
         except FileNotFoundError:
             raise UserError(f"data.path={self.path}: no such file") from None
         except pd.errors.EmptyDataError:

@@ -112,7 +112,7 @@ class TorchvisionImages(ImageDataModule):
 
 
 def reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -87,6 +87,7 @@ class Diabetes(TabularDataModule):
     """
 
     tasks = ("regression",)
+    source = "scikit-learn"
 
     def read(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
         from sklearn.datasets import load_diabetes

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -9,11 +10,13 @@ from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MeanMetric, MetricCollection
 
+from kindling.data.base import Chunk
 from kindling.errors import UserError
 from kindling.schedulers import length_argument
+from kindling.signatures import signature
 from kindling.tasks import Task
 
 Batch = tuple[Tensor, Tensor]
@@ -52,7 +55,7 @@ class SupervisedModule(LightningModule):
         self.val_metrics = self._metrics("val/")
         self.test_metrics = self._metrics("test/")
         self.num_samples = 0  # trained on so far, by all processes
-        self._recent_losses: list[tuple[int, Tensor]] = []  # with the step of the epoch
+        self._recent_losses: list[Tensor] = []
 
     def _metrics(self, prefix: str) -> MetricCollection:
         metrics = {"loss": MeanMetric(nan_strategy="disable"), **self.task.metrics()}
@@ -69,8 +72,49 @@ class SupervisedModule(LightningModule):
             metrics.update(value=loss, weight=len(y), preds=self.task.prediction(output), target=y)
         return loss
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self.step(batch, self.train_metrics)
+    def training_step(self, batch: Batch | Chunk, batch_idx: int) -> dict[str, Tensor]:
+        if isinstance(batch, Chunk):
+            return {"loss": self._take_steps(batch)}
+        self.num_samples += len(batch[1]) * self.trainer.world_size
+        return {"loss": self.step(batch, self.train_metrics)}
+
+    def _take_steps(self, batches: Chunk) -> Tensor:
+        """What Lightning does for each of the batches, without its overhead: the losses, (len(batches.rows),)."""
+        optimizer = self.trainer.optimizers[0]
+        (config,) = self.trainer.lr_scheduler_configs
+        scheduler, every_step = config.scheduler, config.interval == "step"
+        losses, outputs, targets = [], [], []
+        for x, y in batches:
+            output = self(x)
+            loss = self.loss(output, self.task.target(y))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if every_step:
+                scheduler.step()  # type: ignore[call-arg]
+            losses.append(loss.detach())
+            outputs.append(output.detach())
+            targets.append(y)
+        if self.trainer.is_last_batch and not every_step:
+            scheduler.step()  # type: ignore[call-arg]
+        self._count_steps(len(losses))
+        sizes = torch.tensor([len(y) for y in targets], device=self.device)
+        y = torch.cat(targets)
+        self.num_samples += len(y)
+        predictions = self.task.prediction(torch.cat(outputs))
+        self.train_metrics.update(value=torch.stack(losses), weight=sizes, preds=predictions, target=y)
+        return torch.stack(losses)
+
+    def _count_steps(self, num_steps: int) -> None:
+        """Tell Lightning of the steps that it did not see, for `trainer.global_step` and the step of what is logged."""
+        loop = self.trainer.fit_loop.epoch_loop
+        for progress in (
+            loop.manual_optimization.optim_step_progress.total,
+            loop.manual_optimization.optim_step_progress.current,
+        ):
+            progress.ready += num_steps
+            progress.completed += num_steps
+        loop._batches_that_stepped += num_steps - 1
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.step(batch, self.val_metrics)
@@ -78,10 +122,9 @@ class SupervisedModule(LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         self.step(batch, self.test_metrics)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        self.num_samples += len(batch[1]) * self.trainer.world_size
+    def on_train_batch_end(self, outputs: Any, batch: Batch | Chunk, batch_idx: int) -> None:
         if outputs is not None:
-            self._recent_losses.append((batch_idx, outputs["loss"].detach()))
+            self._recent_losses.append(outputs["loss"].detach().flatten())
         if len(self._recent_losses) == 50:
             self._check_losses()
 
@@ -95,17 +138,19 @@ class SupervisedModule(LightningModule):
         """Look at the latest training losses in bulk: each look makes an accelerator wait for its own work."""
         if not self._recent_losses:
             return
-        steps, losses = zip(*self._recent_losses, strict=True)
+        losses = torch.cat(self._recent_losses).tolist()
         self._recent_losses.clear()
-        for step, loss in zip(steps, torch.stack(losses).tolist(), strict=True):
+        for step, loss in enumerate(losses, start=self.trainer.global_step - len(losses)):
             if not math.isfinite(loss):
                 raise UserError(
-                    f"the training loss became {loss} in epoch {self.current_epoch} at step {step} of the epoch; "
+                    f"the training loss became {loss} in epoch {self.current_epoch} at step {step}; "
                     f"a smaller optimizer.lr or +trainer.gradient_clip_val=1 may help"
                 )
 
+    def on_train_epoch_start(self) -> None:
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])  # of the first step of the epoch
+
     def on_train_epoch_end(self) -> None:
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         self._log_metrics(self.train_metrics)
 
     def on_validation_epoch_end(self) -> None:
@@ -119,20 +164,26 @@ class SupervisedModule(LightningModule):
         metrics.reset()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self.make_optimizer(self.parameters())
+        optimizer = self.make_optimizer(self.parameters(), **self._fused())
         length = length_argument(self.make_scheduler)
         scheduler = self.make_scheduler(optimizer, **({length: self._num_steps()} if length else {}))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {
-                "scheduler": scheduler,
-                "interval": "step" if length else "epoch",
-                "monitor": self.monitor,
-            },
-        }
+        schedule = {"scheduler": scheduler, "interval": "step" if length else "epoch"}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            schedule["monitor"] = self.monitor
+        return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]
+
+    def _fused(self) -> dict[str, bool]:
+        """One kernel for the whole update where the optimizer has one for the device and no other way is asked for."""
+        make = self.make_optimizer
+        if not isinstance(make, partial) or {"fused", "foreach", "capturable", "differentiable"} & make.keywords.keys():
+            return {}
+        possible = "fused" in signature(make.func) and self.device.type in ("cpu", "cuda")
+        return {"fused": True} if possible and self.trainer.precision != "16-mixed" else {}
 
     def _num_steps(self) -> int:
         steps = self.trainer.estimated_stepping_batches
         if not 0 < steps < float("inf"):
             raise UserError("the scheduler is as long as the run: trainer.max_epochs or max_steps must say how long")
+        if not self.automatic_optimization:
+            steps = self.trainer.train_dataloader.num_batches * self.trainer.max_epochs  # type: ignore[union-attr]
         return int(steps)

@@ -1,0 +1,298 @@
+"""How fast is Kindling, next to a hand-written loop and to the pipeline of the usual templates?
+
+python scripts/benchmark.py [--repeats 5] [--tasks mnist xor linear] [--batch-sizes 32 128 1024] [--json FILE]
+
+Each is trained in turn, for a few epochs each time, in one process: what slows the machine down slows all three down.
+An epoch is a pass over the training rows and one over the validation rows; the first of each turn is not counted.
+MNIST is read from KINDLING_DATA (or data/), random images of its size take its place where it is missing.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+import torchmetrics
+import torchvision
+from hydra import compose, initialize_config_dir
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torchvision import transforms
+
+from kindling.data.base import Split
+from kindling.data.mnist import MNIST
+from kindling.train import build, quiet
+
+ROOT = Path(__file__).parent.parent
+TASKS = {
+    "mnist": ["model=mlp", "data=mnist", "data.source=full"],
+    "xor": ["model=xor", "data.num_repeats=1", "data.batch_size=1"],
+    "linear": ["model=linear_regression", "data.num_samples=12500", "data.num_repeats=1", "scheduler=one_cycle"],
+}
+
+
+class EpochTimes(L.Callback):
+    """The seconds of every epoch of a fit but the first."""
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        synchronize()
+        self.starts.append(time.perf_counter())
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.on_train_epoch_start(trainer, pl_module)
+
+    def seconds(self) -> list[float]:
+        return np.diff(self.starts)[1:].tolist()
+
+
+class FirstStep(L.Callback):
+    """Ends the process after the first training step."""
+
+    def on_train_batch_end(self, *args: object) -> None:
+        os._exit(0)
+
+
+def synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def config(task: str, batch_size: int, epochs: int, folder: str) -> list[str]:
+    size = [] if task == "xor" else [f"data.batch_size={batch_size}"]
+    repeats = [f"data.num_repeats={2000}", "data.batch_size=4"] if task == "xor" else []
+    return [*TASKS[task], *size, *repeats, f"trainer.max_epochs={epochs}", f"run_dir={folder}"]
+
+
+def kindling(overrides: list[str]) -> list[float]:
+    """As a user runs it: metrics, metrics.csv, checkpoints, progress."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        trainer, datamodule, model = build(compose("train", overrides))
+    times = EpochTimes()
+    trainer.callbacks.append(times)
+    with contextlib.redirect_stdout(io.StringIO()):
+        trainer.fit(model, datamodule=datamodule)
+    return times.seconds()
+
+
+def hand_written(overrides: list[str]) -> list[float]:
+    """The reference: tensors in memory, a fused optimizer, nothing but the training and a loss and score at the end."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", overrides)
+        trainer, datamodule, model = build(cfg)
+    device = trainer.strategy.root_device
+    train, val = (standardised(datamodule.splits[name], device) for name in ("train", "val"))
+    net, loss_of, task = model.net.to(device), model.loss, model.task.to(device)
+    batch_size = cfg.data.batch_size or len(train[0])
+    batches = -(-len(train[0]) * cfg.data.get("num_repeats", 1) // batch_size)
+    keywords = dict(model.make_optimizer.keywords)
+    optimizer = model.make_optimizer.func(net.parameters(), **keywords, fused=True)
+    scheduler = None
+    if cfg.scheduler._target_.endswith("OneCycleLR"):
+        scheduler = model.make_scheduler(optimizer, total_steps=batches * cfg.trainer.max_epochs)
+    starts = []
+    for _ in range(cfg.trainer.max_epochs):
+        synchronize()
+        starts.append(time.perf_counter())
+        net.train()
+        for _ in range(cfg.data.get("num_repeats", 1)):
+            for rows in torch.randperm(len(train[0])).to(device).split(batch_size):
+                loss = loss_of(net(train[0][rows]), task.target(train[1][rows]))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                if scheduler:
+                    scheduler.step()
+        net.eval()
+        with torch.no_grad():
+            output = torch.cat([net(x) for x in val[0].split(batch_size)])
+            loss_of(output, task.target(val[1])).item()
+    synchronize()
+    starts.append(time.perf_counter())
+    return np.diff(starts)[1:].tolist()
+
+
+def standardised(split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    x, y = split[torch.arange(len(split))]
+    return x.to(device), y.to(device)
+
+
+class StockModule(L.LightningModule):
+    """As in the usual templates: metric objects, logged at every step."""
+
+    def __init__(self, net: nn.Module, loss: nn.Module, task: nn.Module, optimizer: Callable, lr: float) -> None:
+        super().__init__()
+        self.net, self.loss, self.task, self.optimizer, self.lr = net, loss, task, optimizer, lr
+        score = task.metrics().get("acc") or torchmetrics.MeanAbsoluteError()
+        self.train_score, self.val_score = score.clone(), score.clone()
+        self.train_loss, self.val_loss = torchmetrics.MeanMetric(), torchmetrics.MeanMetric()
+
+    def shared_step(self, batch: tuple[Tensor, Tensor], stage: str) -> Tensor:
+        x, y = batch
+        output = self.net(x)
+        loss = self.loss(output, self.task.target(y))
+        loss_metric, score = getattr(self, f"{stage}_loss"), getattr(self, f"{stage}_score")
+        loss_metric(loss)
+        score(self.task.prediction(output), y)
+        self.log(f"{stage}/loss", loss_metric, on_step=False, on_epoch=True, prog_bar=True)
+        self.log(f"{stage}/score", score, on_step=False, on_epoch=True, prog_bar=True)
+        return loss
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        return self.shared_step(batch, "train")
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self.shared_step(batch, "val")
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self.optimizer(self.net.parameters(), lr=self.lr)
+
+
+def stock(overrides: list[str]) -> list[float]:
+    """A torchvision data set with per-sample transforms (or a TensorDataset) behind a DataLoader."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", overrides)
+        trainer, datamodule, model = build(cfg)
+    splits = datamodule.splits
+    train, val = (
+        stock_dataset(splits[name], cfg.data.get("num_repeats", 1) * (name == "train")) for name in ("train", "val")
+    )
+    module = StockModule(model.net, model.loss, model.task, model.make_optimizer.func, cfg.optimizer.lr)
+    times = EpochTimes()
+    checkpoint = L.pytorch.callbacks.ModelCheckpoint(cfg.run_dir, monitor="val/loss")
+    trainer = L.Trainer(
+        max_epochs=cfg.trainer.max_epochs,
+        devices=1,
+        logger=L.pytorch.loggers.CSVLogger(cfg.run_dir),
+        callbacks=[times, checkpoint],
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+    )
+    loaders = [DataLoader(data, cfg.data.batch_size, shuffle=data is train) for data in (train, val)]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        trainer.fit(module, *loaders)
+    return times.seconds()
+
+
+def stock_dataset(split: Split, num_repeats: int) -> Dataset:
+    if split.mean is None:
+        repeats = max(num_repeats, 1)
+        return TensorDataset(split.x.repeat(repeats, 1), split.y.repeat(repeats, *[1] * (split.y.ndim - 1)))
+    transform = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize((split.mean / 255,), (split.std / 255,))]
+    )
+    data = torchvision.datasets.MNIST.__new__(torchvision.datasets.MNIST)
+    data.data, data.targets, data.transform, data.target_transform = split.x[:, 0], split.y, transform, None
+    return data
+
+
+def random_mnist(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name, count in (("train", 60_000), ("t10k", 10_000)):
+        for kind, array in (
+            ("images-idx3", rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)),
+            ("labels-idx1", np.arange(count, dtype=np.uint8) % 10),
+        ):
+            header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / f"{name}-{kind}-ubyte").write_bytes(header + array.tobytes())
+    return folder
+
+
+def training(tasks: list[str], batch_sizes: list[int], repeats: int) -> Iterator[dict]:
+    pipelines = {"hand-written": hand_written, "kindling": kindling, "stock": stock}
+    for task in tasks:
+        for batch_size in batch_sizes if task != "xor" else [4]:
+            seconds: dict[str, list[float]] = {name: [] for name in pipelines}
+            for _ in range(repeats):
+                for name, pipeline in pipelines.items():
+                    epochs = 2 if name == "stock" and task == "mnist" else 3
+                    with tempfile.TemporaryDirectory() as folder:
+                        seconds[name] += pipeline(config(task, batch_size, epochs, folder))
+            rows = {"mnist": 55_000, "xor": 8_000, "linear": 10_000}[task]
+            for name, values in seconds.items():
+                ratios = statistics.median(values) / statistics.median(seconds["hand-written"])
+                yield {
+                    "task": task,
+                    "batch size": batch_size,
+                    "pipeline": name,
+                    "epoch (s)": round(statistics.median(values), 3),
+                    "spread (s)": f"{min(values):.3f} to {max(values):.3f}",
+                    "rows / s": round(rows / statistics.median(values)),
+                    "times hand-written": round(ratios, 2),
+                }
+
+
+def starting(repeats: int) -> Iterator[dict]:
+    """Whole processes, in turn."""
+    train = [sys.executable, "train.py"]
+    first = "+callbacks.first={_target_:benchmark.FirstStep}"
+    commands = {
+        "import torch, lightning": [sys.executable, "-c", "import torch, lightning"],
+        "--help": [*train, "--help"],
+        "--cfg job": [*train, "--cfg", "job"],
+        "unknown option": [*train, "model=mpl"],
+        "misspelt key": [*train, "optimizer.lrr=1"],
+        "wrong type": [*train, "optimizer.lr=abc"],
+        "first training step": [*train, "model=xor", first, "hydra.run.dir=FOLDER"],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(repeats):
+        for name, command in commands.items():
+            with tempfile.TemporaryDirectory() as folder:
+                start = time.perf_counter()
+                subprocess.run(
+                    [word.replace("FOLDER", folder) for word in command],
+                    cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+                    capture_output=True,
+                )
+                seconds[name].append(time.perf_counter() - start)
+    for name, values in seconds.items():
+        yield {
+            "command": name,
+            "median (s)": round(statistics.median(values), 2),
+            "spread (s)": f"{min(values):.2f} to {max(values):.2f}",
+        }
+
+
+def table(rows: list[dict]) -> str:
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row.values())) + " |" for row in rows])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--tasks", nargs="*", choices=list(TASKS), default=list(TASKS))
+    parser.add_argument("--batch-sizes", nargs="*", type=int, default=[32, 128, 1024])
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    quiet()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    print(f"torch {torch.__version__}, lightning {L.__version__}, {device}\n", flush=True)
+    starts = list(starting(args.repeats))
+    print(table(starts), "\n", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if MNIST(data_dir=os.environ.get("KINDLING_DATA", "data")).raw_dir() is None:
+            os.environ["KINDLING_DATA"] = str(random_mnist(Path(folder)))
+        epochs = list(training(args.tasks, args.batch_sizes, args.repeats))
+    print(table(epochs))
+    if args.json:
+        args.json.write_text(json.dumps({"device": device, "starting": starts, "training": epochs}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Several steps in one call of Lightning change nothing but the speed."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+import torch
+
+from conftest import Finished, compose_config
+from kindling.train import build
+from test_train import error_of, weights
+
+Run = Callable[..., Finished]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=mlp", "data=digits", "model.dropout=0.2"],
+        ["model=mlp", "data=digits", "model.normalization=batch", "optimizer=adagrad", "scheduler=step"],
+        ["model=linear_regression", "data=diabetes"],
+        ["model=xor", "data.num_repeats=50"],
+    ],
+    ids=["mlp", "step scheduler", "linear_regression", "xor"],
+)
+@pytest.mark.parametrize("at_once", ["2", "7", "auto"])
+def test_the_result_is_the_same_to_the_bit(overrides: list[str], at_once: str, run: Run) -> None:
+    shared = [*overrides, "trainer=cpu", "trainer.max_epochs=3"]
+    one, several = (run(*shared, f"steps_per_call={steps}") for steps in ("1", at_once))
+    first, second = weights(one), weights(several)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert (several.summary["epochs"], several.summary["steps"]) == (one.summary["epochs"], one.summary["steps"])
+    tables = [pd.read_csv(done.folder / "metrics.csv") for done in (one, several)]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-5)
+    assert several.summary["metrics"] == one.summary["metrics"]
+
+
+def chosen(*overrides: str) -> int:
+    _, datamodule, model = build(compose_config("data=digits", *overrides, "run_dir=unused"))
+    assert model.automatic_optimization is (datamodule.steps_per_call == 1)
+    return datamodule.steps_per_call
+
+
+def test_several_steps_are_the_default() -> None:
+    assert chosen() == 32
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "optimizer=lbfgs",
+        "scheduler=plateau",
+        "trainer=ddp_cpu",
+        "trainer.precision=64-true",
+        "+trainer.gradient_clip_val=1",
+        "+trainer.accumulate_grad_batches=2",
+        "+trainer.max_steps=7",
+        "debug=overfit",
+        "debug=limit",
+        "debug=profiler",
+        "debug=anomaly",
+        "debug=fast_dev_run",
+        "+callbacks.timer={_target_:lightning.pytorch.callbacks.Timer}",
+    ],
+)
+def test_what_looks_at_every_step_gets_every_step(override: str) -> None:
+    assert chosen(override) == 1
+
+
+def test_asking_for_several_steps_where_one_is_needed_is_refused(run: Run) -> None:
+    text = error_of(run, "data=digits", "steps_per_call=8", "+trainer.gradient_clip_val=1")
+    assert text == "error: steps_per_call=8: not possible with trainer.gradient_clip_val=1; set it to 1 or auto"
+    assert "should be auto or a whole number from 1" in error_of(run, "data=digits", "steps_per_call=0")
+
+
+def test_a_loss_that_is_no_number_is_found_with_its_step(run: Run) -> None:
+    overrides = ["data=digits", "optimizer=sgd", "optimizer.lr=1e20", "scheduler=constant"]
+    assert error_of(run, *overrides) == error_of(run, *overrides, "steps_per_call=1")
