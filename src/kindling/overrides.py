@@ -25,7 +25,7 @@ from kindling.errors import did_you_mean, listed
 OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
 
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
-SEVERAL_TYPES = {"trainer.devices", "data.target"}
+SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "steps_per_call"}
 OPTIONAL_GROUPS = {"experiment", "debug"}
 
 
@@ -47,8 +47,9 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str]) -> N
             job: Any = OmegaConf.to_container(cfg)
             del job["hydra"]
             problems += _value_problems(job, [o for o in overrides if not _options(o)])
-        settings = [o.input_line or "" for o in overrides if o.key_or_group.startswith("hydra.")]
-        problems += _hydra_problems(config_name, settings, "sweep" if args.multirun else "run")
+        if not problems:
+            settings = [o.input_line or "" for o in overrides if o.key_or_group.startswith("hydra.")]
+            problems += _hydra_problems(config_name, settings, "sweep" if args.multirun else "run")
         if not args.multirun:
             problems += [f"{o.input_line}: several values need the flag -m" for o in overrides if o.is_sweep_override()]
     if problems:

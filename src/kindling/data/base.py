@@ -1,15 +1,16 @@
 """Data sets that fit in memory: tensors, one indexed read a batch, an order that depends on (seed, epoch) alone."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
-from torch.utils.data import SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler
 
 from kindling.tasks import Task
 
@@ -42,6 +43,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def to(self, device: torch.device) -> "Split":
+        return replace(self, x=self.x.to(device), y=self.y.to(device))
+
     def __getitem__(self, index: Any) -> tuple[Tensor, Tensor]:
         x = self.x[index]
         if self.mean is not None:
@@ -49,15 +53,15 @@ class Split:
         return x, self.y[index]
 
 
-@dataclass
-class Chunk:
-    """Several batches of a split, each read when its turn comes."""
+def fits(split: Split, device: torch.device) -> bool:
+    """Whether the split takes up less than half of the memory that the device has free. XLA devices hold none."""
+    if device.type == "cuda":
+        return 2 * (split.x.nbytes + split.y.nbytes) < torch.cuda.mem_get_info(device)[0]
+    return device.type in ("cpu", "mps")
 
-    split: Split
-    rows: tuple[Tensor, ...]
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self.split[rows] for rows in self.rows)
+class Chunk(list[tuple[Tensor, Tensor]]):
+    """Several batches in a row, for `SupervisedModule.training_step` to take a step with each."""
 
 
 class BatchLoader:
@@ -79,6 +83,8 @@ class BatchLoader:
         rank: int = 0,
         world_size: int = 1,
         steps_per_call: int = 1,
+        num_workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
         self.split = split
         self.batch_size = batch_size
@@ -90,6 +96,8 @@ class BatchLoader:
             num_rows += -num_rows % world_size
         self.num_repeats = num_repeats
         self.steps_per_call = steps_per_call
+        self.num_workers = num_workers
+        self.pin_memory = pin_memory
         self.share = slice(rank, num_rows, world_size)  # of the order, for this process
         self.num_batches = -(-len(range(num_rows)[self.share]) // batch_size)
         # What Lightning looks at in a loader: it announces each epoch to `sampler`, and takes all but one kind of it
@@ -113,13 +121,27 @@ class BatchLoader:
         order = torch.cat(passes)
         return torch.cat([order, order[: self.share.stop - len(order)]])
 
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        rows_of_batches = self.order()[self.share].to(self.split.x.device).split(self.batch_size)
+        if not (self.num_workers or self.pin_memory):
+            return (self.split[rows] for rows in rows_of_batches)
+        # Its own generator: a DataLoader that draws from the global one would change what dropout draws.
+        return iter(
+            DataLoader(
+                self.split,  # type: ignore[arg-type]
+                sampler=rows_of_batches,
+                batch_size=None,
+                num_workers=self.num_workers,
+                pin_memory=self.pin_memory,
+                generator=torch.Generator(),
+            )
+        )
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | Chunk]:
-        batches = self.order()[self.share].to(self.split.x.device).split(self.batch_size)
+        batches = self.batches()
         if self.steps_per_call == 1:
-            yield from Chunk(self.split, batches)
-        else:
-            for start in range(0, len(batches), self.steps_per_call):
-                yield Chunk(self.split, batches[start : start + self.steps_per_call])
+            return batches
+        return (Chunk(islice(batches, self.steps_per_call)) for _ in range(len(self)))
 
 
 class InMemoryDataModule(LightningDataModule):
@@ -130,6 +152,9 @@ class InMemoryDataModule(LightningDataModule):
         seed: of the order of the training batches.
         num_repeats: passes over the training split that make an epoch. More than one where a pass is so short that
             validating and saving after each would take longer than the pass.
+        device_resident: whether the rows lie on the device that trains, so that reading a batch copies nothing to it;
+            auto: where they take up less than half of what it has free.
+        num_workers: processes that read batches ahead where the rows are not on the device.
     """
 
     tasks: ClassVar[tuple[str, ...]]
@@ -137,11 +162,20 @@ class InMemoryDataModule(LightningDataModule):
     task: Task
     splits: dict[SplitName, Split]
 
-    def __init__(self, batch_size: PositiveInt | None = 128, seed: int = 0, num_repeats: PositiveInt = 1) -> None:
+    def __init__(
+        self,
+        batch_size: PositiveInt | None = 128,
+        seed: int = 0,
+        num_repeats: PositiveInt = 1,
+        device_resident: bool | Literal["auto"] = "auto",
+        num_workers: NonNegativeInt = 0,
+    ) -> None:
         super().__init__()
         self.batch_size = batch_size
         self.seed = seed
         self.num_repeats = num_repeats
+        self.device_resident = device_resident
+        self.num_workers = num_workers
         self.steps_per_call = 1  # in training
 
     def load(self) -> None:
@@ -165,8 +199,20 @@ class InMemoryDataModule(LightningDataModule):
     ) -> BatchLoader:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batch_size = self.batch_size or -(-len(split) // world_size)
-        return BatchLoader(split, batch_size, shuffle, self.seed, num_repeats, rank, world_size, steps_per_call)
+        device = trainer.strategy.root_device if trainer else torch.device("cpu")
+        resident = fits(split, device) if self.device_resident == "auto" else self.device_resident
+        return BatchLoader(
+            split.to(device) if resident else split,
+            self.batch_size or -(-len(split) // world_size),
+            shuffle,
+            self.seed,
+            num_repeats,
+            rank,
+            world_size,
+            steps_per_call,
+            num_workers=0 if resident and device.type != "cpu" else self.num_workers,
+            pin_memory=device.type == "cuda" and not resident,
+        )
 
     def train_dataloader(self) -> BatchLoader:
         # Overfitting on purpose means the same batches over and over.

@@ -79,12 +79,13 @@ class SupervisedModule(LightningModule):
         return {"loss": self.step(batch, self.train_metrics)}
 
     def _take_steps(self, batches: Chunk) -> Tensor:
-        """What Lightning does for each of the batches, without its overhead: the losses, (len(batches.rows),)."""
+        """What Lightning does for each of the batches, without its overhead: the losses, (len(batches),)."""
         optimizer = self.trainer.optimizers[0]
         (config,) = self.trainer.lr_scheduler_configs
         scheduler, every_step = config.scheduler, config.interval == "step"
         losses, outputs, targets = [], [], []
         for x, y in batches:
+            x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
             output = self(x)
             loss = self.loss(output, self.task.target(y))
             optimizer.zero_grad()
