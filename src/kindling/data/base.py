@@ -60,8 +60,11 @@ def fits(split: Split, device: torch.device) -> bool:
     return device.type in ("cpu", "mps")
 
 
-class Chunk(list[tuple[Tensor, Tensor]]):
-    """Several batches in a row, for `SupervisedModule.training_step` to take a step with each."""
+@dataclass
+class Chunk:
+    """Several batches in a row, each read when its turn comes, for `SupervisedModule.training_step` to step through."""
+
+    batches: Iterator[tuple[Tensor, Tensor]]
 
 
 class BatchLoader:

@@ -78,13 +78,13 @@ class SupervisedModule(LightningModule):
         self.num_samples += len(batch[1]) * self.trainer.world_size
         return {"loss": self.step(batch, self.train_metrics)}
 
-    def _take_steps(self, batches: Chunk) -> Tensor:
-        """What Lightning does for each of the batches, without its overhead: the losses, (len(batches),)."""
+    def _take_steps(self, chunk: Chunk) -> Tensor:
+        """What Lightning does for each of the batches, without its overhead: the losses, one a batch."""
         optimizer = self.trainer.optimizers[0]
         (config,) = self.trainer.lr_scheduler_configs
         scheduler, every_step = config.scheduler, config.interval == "step"
         losses, outputs, targets = [], [], []
-        for x, y in batches:
+        for x, y in chunk.batches:
             x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
             output = self(x)
             loss = self.loss(output, self.task.target(y))
