@@ -1,10 +1,10 @@
-# make train [ARGS="model=xor seed=1"]   make test   make lint   make lock
+# make train [ARGS="model=xor seed=1"]   make test   make lint   make benchmark   make lock
 # Each sets up .venv first, where it is missing or older than the lock.
 ARGS ?=
 PYTHON := .venv/bin/python
 UV = $$(command -v uv || echo .venv/bin/uv)
 
-.PHONY: train test lint lock
+.PHONY: train test lint benchmark lock
 train: .venv/.installed
 	@$(PYTHON) train.py $(ARGS)
 
@@ -15,6 +15,9 @@ lint: .venv/.installed
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+
+benchmark: .venv/.installed
+	@$(PYTHON) scripts/benchmark.py $(ARGS)
 
 lock: .venv/.installed
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
