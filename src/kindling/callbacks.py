@@ -46,6 +46,11 @@ class ProgressBar(TQDMProgressBar):
         super().__init__(refresh_rate, leave=True)
         self.in_terminal = sys.stdout.isatty()
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        steps_per_call = trainer.datamodule.steps_per_call  # type: ignore[attr-defined]
+        self._refresh_rate = max(1, self.refresh_rate // steps_per_call)  # the bar counts Lightning's calls
+
     def init_train_tqdm(self) -> Tqdm:
         return super().init_train_tqdm() if self.in_terminal else Tqdm(disable=True)
 

@@ -79,6 +79,7 @@ def wandb_logger(save_dir: str, project: str, **kwargs: Any) -> WandbLogger:
 
     `mode` and the environment variable WANDB_MODE overrule both. Further arguments are those of `wandb.init`.
     """
+    os.environ.setdefault("WANDB_SILENT", "true")  # read at import; Lightning passes a setting that W&B warns of
     import wandb
 
     mode = kwargs.pop("mode", None) or os.environ.get("WANDB_MODE")
