@@ -79,9 +79,9 @@ def wandb_logger(save_dir: str, project: str, **kwargs: Any) -> WandbLogger:
 
     `mode` and the environment variable WANDB_MODE overrule both. Further arguments are those of `wandb.init`.
     """
-    os.environ.setdefault("WANDB_SILENT", "true")  # read at import; Lightning passes a setting that W&B warns of
     import wandb
 
+    wandb.setup(wandb.Settings(silent=True))  # already before init(), to which Lightning passes what W&B warns of
     mode = kwargs.pop("mode", None) or os.environ.get("WANDB_MODE")
     if mode is None:
         mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
