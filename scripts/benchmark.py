@@ -37,7 +37,7 @@ from kindling.train import build, quiet
 ROOT = Path(__file__).parent.parent
 TASKS = {
     "mnist": ["model=mlp", "data=mnist", "data.source=full"],
-    "xor": ["model=xor", "data.num_repeats=1", "data.batch_size=1"],
+    "xor": ["model=xor", "data.num_repeats=2000", "data.batch_size=4"],
     "linear": ["model=linear_regression", "data.num_samples=12500", "data.num_repeats=1", "scheduler=one_cycle"],
 }
 
@@ -73,8 +73,7 @@ def synchronize() -> None:
 
 def config(task: str, batch_size: int, epochs: int, folder: str) -> list[str]:
     size = [] if task == "xor" else [f"data.batch_size={batch_size}"]
-    repeats = [f"data.num_repeats={2000}", "data.batch_size=4"] if task == "xor" else []
-    return [*TASKS[task], *size, *repeats, f"trainer.max_epochs={epochs}", f"run_dir={folder}"]
+    return [*TASKS[task], *size, f"trainer.max_epochs={epochs}", f"run_dir={folder}"]
 
 
 def kindling(overrides: list[str]) -> list[float]:

@@ -47,8 +47,8 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str]) -> N
             job: Any = OmegaConf.to_container(cfg)
             del job["hydra"]
             problems += _value_problems(job, [o for o in overrides if not _options(o)])
-        if not problems:
-            settings = [o.input_line or "" for o in overrides if o.key_or_group.startswith("hydra.")]
+        settings = [o.input_line or "" for o in overrides if o.key_or_group.startswith("hydra.")]
+        if settings or not problems:  # the default folder can wait until the rest is right: composing takes a while
             problems += _hydra_problems(config_name, settings, "sweep" if args.multirun else "run")
         if not args.multirun:
             problems += [f"{o.input_line}: several values need the flag -m" for o in overrides if o.is_sweep_override()]

@@ -99,12 +99,13 @@ class SupervisedModule(LightningModule):
         if self.trainer.is_last_batch and not every_step:
             scheduler.step()  # type: ignore[call-arg]
         self._count_steps(len(losses))
+        all_losses = torch.stack(losses)
         sizes = torch.tensor([len(y) for y in targets], device=self.device)
         y = torch.cat(targets)
         self.num_samples += len(y)
         predictions = self.task.prediction(torch.cat(outputs))
-        self.train_metrics.update(value=torch.stack(losses), weight=sizes, preds=predictions, target=y)
-        return torch.stack(losses)
+        self.train_metrics.update(value=all_losses, weight=sizes, preds=predictions, target=y)
+        return all_losses
 
     def _count_steps(self, num_steps: int) -> None:
         """Tell Lightning of the steps that it did not see, for `trainer.global_step` and the step of what is logged."""
