@@ -13,7 +13,7 @@ from kindling.models.linear_regression import LinearRegression
 from kindling.models.mlp import MLP
 from kindling.models.xor import XOR
 from kindling.tasks import Binary, Multiclass, Regression, Task
-from solve_xor import train_stacked
+from solve_xor import rows_right
 
 
 def build(
@@ -132,15 +132,15 @@ def test_every_loss_accepts_the_target_of_its_tasks(loss: str) -> None:
 
 
 def test_the_default_xor_net_solves_xor_on_every_seed() -> None:
-    assert train_stacked(["model=xor"], num_seeds=100).tolist() == [4] * 100
+    assert rows_right(["model=xor"], num_seeds=100).tolist() == [4] * 100
 
 
 def test_the_xor_net_of_courses_fails_on_some_seeds_and_less_so_with_mirrored_units() -> None:
-    plain = train_stacked(["experiment=xor_relu", "model.init=default"], num_seeds=100)
-    mirrored = train_stacked(["experiment=xor_relu"], num_seeds=100)
+    plain = rows_right(["experiment=xor_relu", "model.init=default"], num_seeds=100)
+    mirrored = rows_right(["experiment=xor_relu"], num_seeds=100)
     assert 50 <= (plain == 4).sum() <= 80
     assert (mirrored == 4).sum() >= 88
 
 
 def test_without_a_hidden_layer_that_bends_xor_cannot_be_learned() -> None:
-    assert train_stacked(["model=xor", "model.activation=identity"], num_seeds=20).max() <= 3
+    assert rows_right(["model=xor", "model.activation=identity"], num_seeds=20).max() <= 3

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.strategies import FSDPStrategy
 
 from kindling import plots
+from kindling.models.population import Population
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,41 @@ class ConfigInCheckpoint(Callback):
         checkpoint["config"] = self.config
 
 
+class Members(Callback):
+    """Saves the best member of a population as an ordinary checkpoint, and a table of all members after the test.
+
+    Args:
+        run_dir: for members.csv.
+        checkpoint: what to write whenever a member becomes the best so far; None: nothing.
+    """
+
+    def __init__(self, run_dir: Path, checkpoint: Path | None) -> None:
+        self.run_dir = run_dir
+        self.checkpoint = checkpoint
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if not self.checkpoint or trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        best = pl_module.best_member
+        if int(pl_module.best_values["epoch"][best]) < trainer.current_epoch:
+            return  # has been saved
+        checkpoint = pl_module.member_checkpoint(trainer._checkpoint_connector.dump_checkpoint(False), best)
+        checkpoint["config"] = member_config(checkpoint["config"], best)
+        trainer.strategy.save_checkpoint(checkpoint, self.checkpoint)
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            pl_module.table().to_csv(self.run_dir / "members.csv", index=False)
+
+
+def member_config(config: dict[str, Any], place: int) -> dict[str, Any]:
+    """The config of the ordinary run that does what the member at that place does."""
+    data = dict(config["data"])
+    if config["population_order"] == "own":
+        data["seed"] += place
+    return {**config, "data": data, "seed": config["seed"] + place, "population": 1}
+
+
 class Figures(Callback):
     """Draws the learning curves and the task's own pictures into `run_dir`/figures after the test."""
 
@@ -35,6 +71,9 @@ class Figures(Callback):
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         plots.draw_learning_curves(self.run_dir)
+        if isinstance(pl_module, Population):
+            plots.draw_members(self.run_dir)
+            pl_module = pl_module.member(pl_module.best_member)
         if not isinstance(trainer.strategy, FSDPStrategy):  # one process alone cannot run a model that is divided
             plots.draw_predictions(self.run_dir, pl_module, trainer.datamodule.splits["test"])  # type: ignore[attr-defined]
 

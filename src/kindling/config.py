@@ -55,18 +55,23 @@ def _interpolated(node: Any, prefix: str = "") -> Iterator[str]:
 
 def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
     sections = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
-    known = [*sections, "seed", "monitor", "mode", "steps_per_call", "run_dir"]
+    known = [*sections, "seed", "monitor", "mode", "steps_per_call", "population", "population_order", "run_dir"]
     for key in cfg:
         if key not in known:
             yield f"{key}: no such section{did_you_mean(str(key), known)}"
     for key in known:
         if key not in cfg:
             yield f"{key}: missing"
-    if not isinstance(cfg.get("seed"), int) or not 0 <= cfg["seed"] < 2**32:
+    if type(cfg.get("seed")) is not int or not 0 <= cfg["seed"] < 2**32:
         yield f"seed={cfg.get('seed')}: should be a whole number from 0 to {2**32 - 1}"
     steps = cfg.get("steps_per_call")
-    if steps != "auto" and (not isinstance(steps, int) or steps < 1):
+    if steps != "auto" and (type(steps) is not int or steps < 1):
         yield f"steps_per_call={steps}: should be auto or a whole number from 1"
+    population = cfg.get("population")
+    if type(population) is not int or population < 1:
+        yield f"population={population}: should be a whole number from 1"
+    if cfg.get("population_order") not in ("own", "shared"):
+        yield f"population_order={cfg.get('population_order')}: should be own or shared"
     if cfg.get("mode") not in ("min", "max"):
         yield f"mode={cfg.get('mode')}: should be min or max"
 

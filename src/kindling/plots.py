@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
@@ -25,25 +26,55 @@ def draw_predictions(run_dir: Path, model: SupervisedModule, test: Split) -> Non
         save(run_dir, name, figure)
 
 
+def draw_members(run_dir: Path) -> None:
+    save(run_dir, "members", members(pd.read_csv(run_dir / "members.csv")))
+
+
 def save(run_dir: Path, name: str, figure: Figure) -> None:
     (run_dir / "figures").mkdir(exist_ok=True)
     figure.savefig(run_dir / "figures" / f"{name}.png", dpi=120)
 
 
 def learning_curves(metrics: pd.DataFrame) -> Figure:
-    """One panel a metric, training against validation, over epochs."""
+    """One panel a metric, training against validation, over epochs.
+
+    Of a population the mean, in a band of one standard deviation, in a lighter band of all members.
+    """
     names = [column.removeprefix("val/") for column in metrics.columns if column.startswith("val/")]
+    names = [name for name in names if name.rpartition("_")[0] not in names]  # val/loss, but not its val/loss_std
     figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for stage, label in (("train", "training"), ("val", "validation")):
-            if f"{stage}/{name}" not in metrics:
-                continue
-            axes.plot(
-                metrics["epoch"], metrics[f"{stage}/{name}"], marker="." if len(metrics) < 30 else "", label=label
-            )
+            if f"{stage}/{name}" in metrics:
+                draw_curve(axes, metrics, f"{stage}/{name}", label)
         if name == "loss" and metrics["val/loss"].min() > 0:
             axes.set_yscale("log")
         axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def draw_curve(axes: Axes, metrics: pd.DataFrame, name: str, label: str) -> None:
+    epochs, mean = metrics["epoch"], metrics[name]
+    (line,) = axes.plot(epochs, mean, marker="." if len(metrics) < 30 else "", label=label)
+    if f"{name}_std" in metrics:
+        lowest, highest, deviation = (metrics[f"{name}_{kind}"] for kind in ("min", "max", "std"))
+        low, high = np.maximum(mean - deviation, lowest), np.minimum(mean + deviation, highest)
+        axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
+        axes.fill_between(epochs, lowest, highest, color=line.get_color(), alpha=0.12, linewidth=0)
+
+
+def members(table: pd.DataFrame) -> Figure:
+    """One panel a metric of the test: the members, from the lowest value to the highest."""
+    names = [column for column in table.columns if column.startswith("test/")]
+    figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        values = table[name].dropna().sort_values()
+        axes.plot(range(1, len(values) + 1), values, marker="." if len(values) < 100 else "")
+        axes.axhline(values.mean(), color="black", linewidth=1, linestyle="--", label=f"mean {values.mean():.4g}")
+        axes.set(xlabel="members, by value", ylabel=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()

@@ -60,10 +60,14 @@ def steps_per_call(cfg: DictConfig, model: SupervisedModule, callbacks: list[Cal
     return int(cfg.steps_per_call)
 
 
+def several_processes(trainer: DictConfig) -> bool:
+    return str(trainer.get("devices", 1)) != "1" or trainer.get("strategy", "auto") != "auto"
+
+
 def _obstacles(cfg: DictConfig, model: SupervisedModule, callbacks: list[Callback]) -> Iterator[str]:
     trainer = cfg.trainer
     yield from (f"trainer.{key}={value}" for key, value in trainer.items() if key not in INDIFFERENT)
-    if str(trainer.get("devices", 1)) != "1" or trainer.get("strategy", "auto") != "auto":
+    if several_processes(trainer):
         yield "several processes"
     if str(trainer.get("precision", "32-true")) not in ("32-true", "32"):
         yield f"trainer.precision={trainer.precision}"

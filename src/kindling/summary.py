@@ -23,6 +23,7 @@ from kindling.config import choice
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError
 from kindling.models.base import SupervisedModule
+from kindling.models.population import Population
 
 PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no revision
 INTERRUPTED = {130: "SIGINT", 143: "SIGTERM"}  # exit codes, as shells count them
@@ -132,7 +133,8 @@ def description(
     device = trainer.strategy.root_device
     return {
         "model": choice("model", cfg),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()) // cfg.population,
+        "population": cfg.population,
         "data": {
             "name": choice("data", cfg),
             "source": datamodule.source,
@@ -148,8 +150,14 @@ def results(
     cfg: DictConfig, trainer: L.Trainer, model: SupervisedModule, seconds: float, score: float
 ) -> dict[str, Any]:
     """What is known after training."""
+    monitor = {"name": cfg.monitor, "mode": cfg.mode, "best": score}
+    if isinstance(model, Population) and model.best_values:
+        best, scores = model.best_member, model.best_scores
+        monitor["best_seed"] = model.seeds[best]
+        monitor["best_member"] = float(scores[best])
+        monitor["diverged"] = int((~scores.isfinite()).sum())
     return {
-        "monitor": {"name": cfg.monitor, "mode": cfg.mode, "best": score},
+        "monitor": monitor,
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "samples_per_second": round(model.num_samples / seconds),
@@ -158,15 +166,18 @@ def results(
 
 
 def headline(summary: Summary) -> str:
-    data = summary["data"]
+    data, population = summary["data"], summary["population"]
     sizes = " / ".join(f"{size:,}" for size in data["sizes"].values())
     return (
         f"{summary['model']} on {data['name']} ({data['source']}: {sizes} rows), "
-        f"{summary['parameters']:,} parameters, {summary['device']}"
+        f"{summary['parameters']:,} parameters{f' x {population:,}' if population > 1 else ''}, {summary['device']}"
     )
 
 
 def footer(cfg: DictConfig, summary: Summary) -> str:
-    tested = "  ".join(f"{name} {value:.4g}" for name, value in summary["metrics"].items())
+    metrics = summary["metrics"]
+    names = [name for name in metrics if name.rpartition("_")[0] not in metrics]
+    spread = {name: f" ± {metrics[f'{name}_std']:.2g}" if f"{name}_std" in metrics else "" for name in names}
+    tested = "  ".join(f"{name} {metrics[name]:.4g}{spread[name]}" for name in names)
     epochs = f"{summary['epochs']} epoch{'s' * (summary['epochs'] != 1)}"
     return f"{tested}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}"

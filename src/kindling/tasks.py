@@ -5,8 +5,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
-from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
-from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError, R2Score
+from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
+
+from kindling.metrics import ProbabilityAccuracy, StandardisedR2Score
 
 
 class Task(nn.Module):
@@ -56,27 +58,6 @@ class Regression(Task):
         }
 
 
-class StandardisedR2Score(R2Score):
-    """R² of standardised values: it does not depend on the scale, and the sums of large numbers lose their digits.
-
-    NaN where there are fewer than two rows.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, mean: Tensor, std: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("mean", mean, persistent=False)
-        self.register_buffer("std", std, persistent=False)
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        super().update((preds - self.mean) / self.std, (target - self.mean) / self.std)
-
-    def compute(self) -> Tensor:
-        return super().compute() if self.total > 1 else torch.tensor(torch.nan)
-
-
 class Binary(Task):
     """y (N,) of 0 and 1; the output (N, 1) is a logit, the prediction (N,) the probability of 1."""
 
@@ -88,13 +69,13 @@ class Binary(Task):
         self.classes = classes
 
     def target(self, y: Tensor) -> Tensor:
-        return y.to(torch.get_default_dtype()).unsqueeze(1)
+        return y.to(torch.get_default_dtype()).unsqueeze(-1)
 
     def prediction(self, output: Tensor) -> Tensor:
-        return output.squeeze(1).sigmoid()
+        return output.squeeze(-1).sigmoid()
 
     def metrics(self) -> dict[str, Metric]:
-        return {"acc": BinaryAccuracy(validate_args=False)}
+        return {"acc": ProbabilityAccuracy(validate_args=False)}
 
 
 class Multiclass(Task):
@@ -111,7 +92,7 @@ class Multiclass(Task):
         return y
 
     def prediction(self, output: Tensor) -> Tensor:
-        return output.softmax(dim=1)
+        return output.softmax(dim=-1)
 
     def metrics(self) -> dict[str, Metric]:
         return {"acc": MulticlassAccuracy(self.out_features, average="micro", validate_args=False)}

@@ -24,6 +24,8 @@ from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError, did_you_mean, listed
 from kindling.loggers import finished_loggers
 from kindling.models.base import SupervisedModule
+from kindling.models.population import Population
+from kindling.population import member_callbacks, populate
 from kindling.steps import steps_per_call
 from kindling.summary import description, footer, headline, open_summary, rank, results
 
@@ -79,6 +81,9 @@ def best_checkpoint(
     Raises:
         UserError: where the score is not a finite number.
     """
+    if isinstance(model, Population) and model.best_values:
+        model.restore_best()
+        return None, float(model.best_scores[model.best_scores.isfinite()].mean())
     path, score = None, trainer.callback_metrics.get(cfg.monitor)
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.monitor == cfg.monitor and callback.best_model_path:
@@ -132,26 +137,36 @@ def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedMod
     datamodule = construct("data", cfg.data)
     datamodule.prepare_data()
     datamodule.setup()
-    model = construct(
-        "model",
-        cfg.model,
-        in_features=datamodule.in_features,
-        out_features=datamodule.out_features,
-        task=datamodule.task,
-        monitor=cfg.monitor,
-        **{part: construct(part, cfg[part]) for part in ("loss", "optimizer", "scheduler")},
-    )
+    model = build_model(cfg, datamodule)
     check_monitor(cfg, model)
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     callbacks = [construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items()]
     loggers = [construct(f"logger.{name}", node) for name, node in cfg.logger.items()]
     callbacks.append(ConfigInCheckpoint(plain))
+    if isinstance(model, Population):
+        datamodule.num_members = cfg.population
+        datamodule.own_orders = cfg.population_order == "own"
+        callbacks = member_callbacks(cfg, callbacks)
     datamodule.steps_per_call = steps_per_call(cfg, model, callbacks)
     model.automatic_optimization = datamodule.steps_per_call == 1
     trainer = construct("trainer", cfg.trainer, callbacks=callbacks, logger=loggers)
     for logger in trainer.loggers:
         logger.log_hyperparams(plain)
     return trainer, datamodule, model
+
+
+def build_model(cfg: DictConfig, datamodule: InMemoryDataModule) -> SupervisedModule:
+    make_model = construct(
+        "model",
+        cfg.model,
+        _partial_=True,
+        in_features=datamodule.in_features,
+        out_features=datamodule.out_features,
+        task=datamodule.task,
+        monitor=cfg.monitor,
+        **{part: construct(part, cfg[part]) for part in ("loss", "optimizer", "scheduler")},
+    )
+    return make_model() if cfg.population == 1 else populate(cfg, make_model)
 
 
 def check_monitor(cfg: DictConfig, model: SupervisedModule) -> None:

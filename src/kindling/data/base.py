@@ -74,6 +74,9 @@ class BatchLoader:
     In training (`shuffle`) an epoch is `num_repeats` passes over the rows, each in an order of its own that is drawn
     from (seed, epoch); every process takes equally many steps, for which a few rows may come once more. In evaluation
     the order is that of the split and every row is seen exactly once.
+
+    With several `num_members`, x is (num_members, batch_size, ...) and y likewise: a batch for each member of a
+    population, in as many orders, of the seeds from `seed` on, as `num_orders` says (one for all, or one each).
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class BatchLoader:
         rank: int = 0,
         world_size: int = 1,
         steps_per_call: int = 1,
+        num_members: int = 1,
+        num_orders: int = 1,
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
@@ -99,6 +104,8 @@ class BatchLoader:
             num_rows += -num_rows % world_size
         self.num_repeats = num_repeats
         self.steps_per_call = steps_per_call
+        self.num_members = num_members
+        self.num_orders = num_orders
         self.num_workers = num_workers
         self.pin_memory = pin_memory
         self.share = slice(rank, num_rows, world_size)  # of the order, for this process
@@ -114,18 +121,25 @@ class BatchLoader:
     def __len__(self) -> int:
         return -(-self.num_batches // self.steps_per_call)
 
-    def order(self) -> Tensor:
+    def order(self, seed: int) -> Tensor:
         """The rows of this epoch, for all processes together."""
         if not self.shuffle:
             return torch.arange(len(self.split)).repeat(self.num_repeats)
         # A large multiplier keeps the streams of neighbouring seeds and epochs apart.
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + self.epoch) % 2**63)
         passes = [torch.randperm(len(self.split), generator=generator) for _ in range(self.num_repeats)]
         order = torch.cat(passes)
         return torch.cat([order, order[: self.share.stop - len(order)]])
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        rows_of_batches = self.order()[self.share].to(self.split.x.device).split(self.batch_size)
+        if self.num_members == 1:
+            return self._read(self.order(self.seed)[self.share])
+        orders = torch.stack([self.order(seed)[self.share] for seed in range(self.seed, self.seed + self.num_orders)])
+        shape = self.num_members, -1
+        return ((x.expand(*shape, *x.shape[2:]), y.expand(*shape, *y.shape[2:])) for x, y in self._read(orders))
+
+    def _read(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        rows_of_batches = order.to(self.split.x.device).split(self.batch_size, dim=-1)
         if not (self.num_workers or self.pin_memory):
             return (self.split[rows] for rows in rows_of_batches)
         # Its own generator: a DataLoader that draws from the global one would change what dropout draws.
@@ -180,6 +194,8 @@ class InMemoryDataModule(LightningDataModule):
         self.device_resident = device_resident
         self.num_workers = num_workers
         self.steps_per_call = 1  # in training
+        self.num_members = 1  # of a population
+        self.own_orders = False  # of the training batches, for each member
 
     def load(self) -> None:
         """Set `task` and `splits`."""
@@ -204,15 +220,20 @@ class InMemoryDataModule(LightningDataModule):
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         device = trainer.strategy.root_device if trainer else torch.device("cpu")
         resident = fits(split, device) if self.device_resident == "auto" else self.device_resident
+        batch_size = self.batch_size or -(-len(split) // world_size)
+        # The same rows in another order make no other batch: drawing orders of whole splits would be idle.
+        own_orders = shuffle and self.own_orders and batch_size % len(split) != 0
         return BatchLoader(
             split.to(device) if resident else split,
-            self.batch_size or -(-len(split) // world_size),
+            batch_size,
             shuffle,
             self.seed,
             num_repeats,
             rank,
             world_size,
             steps_per_call,
+            self.num_members,
+            num_orders=self.num_members if own_orders else 1,
             num_workers=0 if resident and device.type != "cpu" else self.num_workers,
             pin_memory=device.type == "cuda" and not resident,
         )

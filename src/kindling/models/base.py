@@ -35,6 +35,7 @@ class SupervisedModule(LightningModule):
     """
 
     tasks: ClassVar[tuple[str, ...]]
+    batch_dim: ClassVar[int] = 0  # of batches and outputs
     net: nn.Module
 
     def __init__(
@@ -64,19 +65,23 @@ class SupervisedModule(LightningModule):
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
 
+    def loss_and_output(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        output = self(x)
+        return self.loss(output, self.task.target(y)), output
+
     def step(self, batch: Batch, metrics: MetricCollection) -> Tensor:
         x, y = batch
-        output = self(x)
-        loss = self.loss(output, self.task.target(y))
+        loss, output = self.loss_and_output(x, y)
         with torch.no_grad():
-            metrics.update(value=loss, weight=len(y), preds=self.task.prediction(output), target=y)
+            weight = y.shape[self.batch_dim]
+            metrics.update(value=loss, weight=weight, preds=self.task.prediction(output), target=y)
         return loss
 
     def training_step(self, batch: Batch | Chunk, batch_idx: int) -> dict[str, Tensor]:
         if isinstance(batch, Chunk):
             return {"loss": self._take_steps(batch)}
-        self.num_samples += len(batch[1]) * self.trainer.world_size
-        return {"loss": self.step(batch, self.train_metrics)}
+        self._count_samples(batch[1])
+        return {"loss": self.step(batch, self.train_metrics).sum()}
 
     def _take_steps(self, chunk: Chunk) -> Tensor:
         """What Lightning does for each of the batches, without its overhead: the losses, one a batch."""
@@ -86,10 +91,9 @@ class SupervisedModule(LightningModule):
         losses, outputs, targets = [], [], []
         for x, y in chunk.batches:
             x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
-            output = self(x)
-            loss = self.loss(output, self.task.target(y))
+            loss, output = self.loss_and_output(x, y)
             optimizer.zero_grad()
-            loss.backward()
+            loss.sum().backward()  # a population has a loss for each of its members
             optimizer.step()
             if every_step:
                 scheduler.step()  # type: ignore[call-arg]
@@ -99,11 +103,11 @@ class SupervisedModule(LightningModule):
         if self.trainer.is_last_batch and not every_step:
             scheduler.step()  # type: ignore[call-arg]
         self._count_steps(len(losses))
-        all_losses = torch.stack(losses)
-        sizes = torch.tensor([len(y) for y in targets], device=self.device)
-        y = torch.cat(targets)
-        self.num_samples += len(y)
-        predictions = self.task.prediction(torch.cat(outputs))
+        all_losses = torch.stack(losses, dim=-1)
+        sizes = torch.tensor([y.shape[self.batch_dim] for y in targets], device=self.device)
+        y = torch.cat(targets, dim=self.batch_dim)
+        self._count_samples(y)
+        predictions = self.task.prediction(torch.cat(outputs, dim=self.batch_dim))
         self.train_metrics.update(value=all_losses, weight=sizes, preds=predictions, target=y)
         return all_losses
 
@@ -117,6 +121,9 @@ class SupervisedModule(LightningModule):
             progress.ready += num_steps
             progress.completed += num_steps
         loop._batches_that_stepped += num_steps - 1
+
+    def _count_samples(self, y: Tensor) -> None:
+        self.num_samples += y.shape[: self.batch_dim + 1].numel() * self.trainer.world_size
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self.step(batch, self.val_metrics)
