@@ -109,7 +109,8 @@ def hand_written(overrides: list[str]) -> list[float]:
         net.train()
         for _ in range(cfg.data.get("num_repeats", 1)):
             for rows in torch.randperm(len(train[0])).to(device).split(batch_size):
-                loss = loss_of(net(train[0][rows]), task.target(train[1][rows]))
+                x, y = (tensor.index_select(0, rows) for tensor in train)
+                loss = loss_of(net(x), task.target(y))
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -117,7 +118,7 @@ def hand_written(overrides: list[str]) -> list[float]:
                     scheduler.step()
         net.eval()
         with torch.no_grad():
-            output = torch.cat([net(x) for x in val[0].split(batch_size)])
+            output = torch.cat([net(x) for x in val[0].split(4 * batch_size)])
             loss_of(output, task.target(val[1])).item()
     synchronize()
     starts.append(time.perf_counter())

@@ -93,3 +93,25 @@ def test_asking_for_several_steps_where_one_is_needed_is_refused(run: Run) -> No
 def test_a_loss_that_is_no_number_is_found_with_its_step(run: Run) -> None:
     overrides = ["data=digits", "optimizer=sgd", "optimizer.lr=1e20", "scheduler=constant"]
     assert error_of(run, *overrides) == error_of(run, *overrides, "steps_per_call=1")
+
+
+@pytest.mark.parametrize("overrides", [[], ["population=3"], ["steps_per_call=1"]], ids=lambda o: " ".join(o) or "auto")
+@pytest.mark.parametrize(
+    "learner", [["model=mlp", "data=digits"], ["model=xor"], ["model=linear_regression"]], ids=lambda o: o[0]
+)
+def test_a_training_step_never_waits_for_the_device(learner: list[str], overrides: list[str]) -> None:
+    """On the meta device nothing is computed: reading any value there, as `.item()` or a copy does, is an error."""
+    shared = ["trainer=cpu", "trainer.max_epochs=1", "callbacks=none", "logger=none", "run_dir=unused"]
+    trainer, datamodule, model = build(compose_config(*learner, *overrides, *shared))
+    trainer.fit(model, datamodule=datamodule)
+    model.to("meta")
+    datamodule.splits["train"] = datamodule.splits["train"].to(torch.device("meta"))
+    datamodule.device_resident = False  # it is there already
+    configured = model.configure_optimizers()
+    trainer.strategy.optimizers = [configured["optimizer"]]
+    trainer.lr_scheduler_configs[0].scheduler = configured["lr_scheduler"]["scheduler"]
+    for batch in datamodule.train_dataloader():
+        loss = model.training_step(batch, 0)["loss"]
+    assert loss.is_meta
+    with pytest.raises(RuntimeError, match="meta"):
+        loss.sum().item()

@@ -26,6 +26,9 @@ ACCELERATORS = {
     "tpu": XLAAccelerator,
 }
 
+SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
+SETTINGS = ["seed", "monitor", "mode", "steps_per_call", "compile", "population", "population_order", "run_dir"]
+
 
 def problems(cfg: DictConfig) -> list[str]:
     """Every mistake that the signatures show, each with its full key."""
@@ -54,8 +57,7 @@ def _interpolated(node: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
-    sections = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
-    known = [*sections, "seed", "monitor", "mode", "steps_per_call", "population", "population_order", "run_dir"]
+    known = [*SECTIONS, *SETTINGS]
     for key in cfg:
         if key not in known:
             yield f"{key}: no such section{did_you_mean(str(key), known)}"
@@ -72,6 +74,8 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
         yield f"population={population}: should be a whole number from 1"
     if cfg.get("population_order") not in ("own", "shared"):
         yield f"population_order={cfg.get('population_order')}: should be own or shared"
+    if not isinstance(cfg.get("compile"), bool):
+        yield f"compile={cfg.get('compile')}: should be true or false"
     if cfg.get("mode") not in ("min", "max"):
         yield f"mode={cfg.get('mode')}: should be min or max"
 

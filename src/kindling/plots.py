@@ -97,8 +97,8 @@ def of_predictions(model: SupervisedModule, split: Split) -> Iterator[tuple[str,
 def predict(model: SupervisedModule, split: Split, batch_size: int = 1024) -> Tensor:
     """Predictions for every row of the split, on the CPU."""
     batches = [
-        model.task.prediction(model(split[slice(start, start + batch_size)][0].to(next(model.parameters()))))
-        for start in range(0, len(split), batch_size)
+        model.task.prediction(model(split[rows][0].to(next(model.parameters()))))
+        for rows in torch.arange(len(split)).split(batch_size)
     ]
     return torch.cat(batches).cpu().float()
 

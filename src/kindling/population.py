@@ -54,6 +54,8 @@ def _obstacles(cfg: DictConfig, model: SupervisedModule) -> Iterator[str]:
         yield f"trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}, which looks at all gradients together"
     if str(cfg.trainer.get("precision")) in ("16", "16-mixed"):
         yield f"trainer.precision={cfg.trainer.precision}, which scales all gradients together"
+    if cfg.compile:
+        yield "compile=true"
     if cfg.scheduler._target_.endswith("ReduceLROnPlateau"):
         yield "a scheduler that waits for validation"
     if not elementwise(model.make_optimizer):

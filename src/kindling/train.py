@@ -139,6 +139,8 @@ def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedMod
     datamodule.setup()
     model = build_model(cfg, datamodule)
     check_monitor(cfg, model)
+    if cfg.compile:
+        model.compile()  # in place: the names in checkpoints stay
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     callbacks = [construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items()]
     loggers = [construct(f"logger.{name}", node) for name, node in cfg.logger.items()]

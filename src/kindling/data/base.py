@@ -46,11 +46,16 @@ class Split:
     def to(self, device: torch.device) -> "Split":
         return replace(self, x=self.x.to(device), y=self.y.to(device))
 
-    def __getitem__(self, index: Any) -> tuple[Tensor, Tensor]:
-        x = self.x[index]
+    def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        x, y = at(self.x, rows), at(self.y, rows)
         if self.mean is not None:
             x = x.to(torch.get_default_dtype()).sub_(self.mean).div_(self.std)
-        return x, self.y[index]
+        return x, y
+
+
+def at(values: Tensor, rows: Tensor) -> Tensor:
+    """`values[rows]` in a tenth of the time for small values such as bytes."""
+    return values.index_select(0, rows.flatten()).unflatten(0, rows.shape)
 
 
 def fits(split: Split, device: torch.device) -> bool:
@@ -165,7 +170,7 @@ class InMemoryDataModule(LightningDataModule):
     """A subclass names its `tasks` and loads its splits; everything else about batches is here.
 
     Args:
-        batch_size: rows a step and process; null divides the whole split among the processes.
+        batch_size: rows a training step and process; null divides the whole split among the processes.
         seed: of the order of the training batches.
         num_repeats: passes over the training split that make an epoch. More than one where a pass is so short that
             validating and saving after each would take longer than the pass.
@@ -213,14 +218,16 @@ class InMemoryDataModule(LightningDataModule):
     def out_features(self) -> int:
         return self.task.out_features
 
-    def _loader(
-        self, split: Split, shuffle: bool = False, num_repeats: int = 1, steps_per_call: int = 1
-    ) -> BatchLoader:
+    def _loader(self, split: Split, train: bool = False) -> BatchLoader:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         device = trainer.strategy.root_device if trainer else torch.device("cpu")
         resident = fits(split, device) if self.device_resident == "auto" else self.device_resident
         batch_size = self.batch_size or -(-len(split) // world_size)
+        if not train:
+            batch_size *= 4  # where no gradients are kept, so many rows take no more memory than training does
+        # Overfitting on purpose means the same batches over and over.
+        shuffle = train and not (trainer and trainer.overfit_batches > 0)  # type: ignore[attr-defined]
         # The same rows in another order make no other batch: drawing orders of whole splits would be idle.
         own_orders = shuffle and self.own_orders and batch_size % len(split) != 0
         return BatchLoader(
@@ -228,10 +235,10 @@ class InMemoryDataModule(LightningDataModule):
             batch_size,
             shuffle,
             self.seed,
-            num_repeats,
+            self.num_repeats if train else 1,
             rank,
             world_size,
-            steps_per_call,
+            self.steps_per_call if train else 1,
             self.num_members,
             num_orders=self.num_members if own_orders else 1,
             num_workers=0 if resident and device.type != "cpu" else self.num_workers,
@@ -239,9 +246,7 @@ class InMemoryDataModule(LightningDataModule):
         )
 
     def train_dataloader(self) -> BatchLoader:
-        # Overfitting on purpose means the same batches over and over.
-        overfit = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
-        return self._loader(self.splits["train"], not overfit, self.num_repeats, self.steps_per_call)
+        return self._loader(self.splits["train"], train=True)
 
     def val_dataloader(self) -> BatchLoader:
         return self._loader(self.splits["val"])

@@ -104,7 +104,8 @@ class SupervisedModule(LightningModule):
             scheduler.step()  # type: ignore[call-arg]
         self._count_steps(len(losses))
         all_losses = torch.stack(losses, dim=-1)
-        sizes = torch.tensor([y.shape[self.batch_dim] for y in targets], device=self.device)
+        sizes = torch.full((len(losses),), targets[0].shape[self.batch_dim], device=self.device)
+        sizes[-1] = targets[-1].shape[self.batch_dim]  # the one that may be smaller
         y = torch.cat(targets, dim=self.batch_dim)
         self._count_samples(y)
         predictions = self.task.prediction(torch.cat(outputs, dim=self.batch_dim))
