@@ -1,4 +1,15 @@
-"""Train a model: python train.py [GROUP=OPTION ...] [KEY=VALUE ...]. See README.md and --help."""
+"""Train a model.
+
+Usage: python train.py [GROUP=OPTION ...] [KEY=VALUE ...]
+
+  python train.py                                 the MNIST MLP
+  python train.py model=xor seed=7                another model, with the data and loss it is paired with
+  python train.py optimizer=sgd optimizer.lr=0.1  another optimizer
+  python train.py -m seed=0,1,2                   several runs
+  python train.py model=xor population=1000       a thousand seeds at once
+  python train.py --cfg job                       print the composed config, run nothing
+  python train.py --hydra-help                    Hydra's own flags
+"""
 
 import sys
 from pathlib import Path
@@ -17,5 +28,5 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    check_command_line(Path(__file__).parent / "conf", "train", sys.argv[1:])
+    check_command_line(Path(__file__).parent / "conf", "train", sys.argv[1:], __doc__)
     main()

@@ -235,9 +235,9 @@ def training(tasks: list[str], batch_sizes: list[int], repeats: int) -> Iterator
                 }
 
 
-def starting(repeats: int) -> Iterator[dict]:
-    """Whole processes, in turn."""
-    train = [sys.executable, "train.py"]
+def processes(repeats: int) -> Iterator[dict]:
+    """Whole commands, in turn: seconds, and memory at its peak."""
+    train, folder = [sys.executable, "train.py"], "hydra.run.dir=FOLDER"
     first = "+callbacks.first={_target_:benchmark.FirstStep}"
     commands = {
         "import torch, lightning": [sys.executable, "-c", "import torch, lightning"],
@@ -246,26 +246,34 @@ def starting(repeats: int) -> Iterator[dict]:
         "unknown option": [*train, "model=mpl"],
         "misspelt key": [*train, "optimizer.lrr=1"],
         "wrong type": [*train, "optimizer.lr=abc"],
-        "first training step": [*train, "model=xor", first, "hydra.run.dir=FOLDER"],
+        "first training step": [*train, "model=xor", first, folder],
+        "model=mlp, 2 epochs": [*train, "trainer.max_epochs=2", folder],
+        "model=xor": [*train, "model=xor", folder],
+        "model=xor population=1000": [*train, "model=xor", "population=1000", folder],
     }
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
-            with tempfile.TemporaryDirectory() as folder:
-                start = time.perf_counter()
-                subprocess.run(
-                    [word.replace("FOLDER", folder) for word in command],
-                    cwd=ROOT,
-                    env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
-                    capture_output=True,
-                )
-                seconds[name].append(time.perf_counter() - start)
-    for name, values in seconds.items():
+            with tempfile.TemporaryDirectory() as path:
+                measured[name].append(run([word.replace("FOLDER", path) for word in command]))
+    for name, values in measured.items():
+        seconds, megabytes = zip(*values, strict=True)
         yield {
             "command": name,
-            "median (s)": round(statistics.median(values), 2),
-            "spread (s)": f"{min(values):.2f} to {max(values):.2f}",
+            "median (s)": round(statistics.median(seconds), 2),
+            "spread (s)": f"{min(seconds):.2f} to {max(seconds):.2f}",
+            "peak (MB)": round(statistics.median(megabytes)),
         }
+
+
+def run(command: list[str]) -> tuple[float, float]:
+    """Seconds, and megabytes at the peak."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, _, usage = os.wait4(process.pid, 0)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    return time.perf_counter() - start, usage.ru_maxrss * unit / 1e6
 
 
 def table(rows: list[dict]) -> str:
@@ -283,15 +291,15 @@ def main() -> None:
     quiet()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
     print(f"torch {torch.__version__}, lightning {L.__version__}, {device}\n", flush=True)
-    starts = list(starting(args.repeats))
-    print(table(starts), "\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         if MNIST(data_dir=os.environ.get("KINDLING_DATA", "data")).raw_dir() is None:
             os.environ["KINDLING_DATA"] = str(random_mnist(Path(folder)))
+        commands = list(processes(args.repeats))
+        print(table(commands), "\n", flush=True)
         epochs = list(training(args.tasks, args.batch_sizes, args.repeats))
     print(table(epochs))
     if args.json:
-        args.json.write_text(json.dumps({"device": device, "starting": starts, "training": epochs}, indent=2))
+        args.json.write_text(json.dumps({"device": device, "processes": commands, "training": epochs}, indent=2))
 
 
 if __name__ == "__main__":

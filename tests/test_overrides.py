@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CONF, ROOT
+from conftest import CONF, ROOT, options
 from kindling.overrides import check_command_line
 
 
@@ -81,13 +81,22 @@ def test_all_mistakes_are_told_together() -> None:
         ["-m", "model=glob(x*)"],
         ["data=csv", "data.path=a.csv", "data.target=[a,b]"],
         ["experiment=mnist", "--cfg", "job"],
-        ["--help"],
     ],
 )
 def test_what_is_right_passes(argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     check_command_line(CONF, "train", argv)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_help_is_the_usage_and_every_option_of_every_group(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        check_command_line(CONF, "train", ["--help"], "Usage: ...")
+    assert exit_info.value.code is None
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Usage: ..."
+    shown = dict(line.split(": ") for line in lines if ": " in line and line != lines[0])
+    assert shown == {group.name: ", ".join(options(group.name)) for group in CONF.iterdir() if group.is_dir()}
 
 
 def test_the_check_does_not_import_torch() -> None:

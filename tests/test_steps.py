@@ -115,3 +115,10 @@ def test_a_training_step_never_waits_for_the_device(learner: list[str], override
     assert loss.is_meta
     with pytest.raises(RuntimeError, match="meta"):
         loss.sum().item()
+
+
+def test_a_compiled_model_learns_the_same_under_the_same_names(run: Run) -> None:
+    overrides = ["model=xor", "trainer=cpu", "trainer.max_epochs=2", "~callbacks.figures"]
+    plain, compiled = weights(run(*overrides)), weights(run(*overrides, "compile=true"))
+    assert compiled.keys() == plain.keys()
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-6)

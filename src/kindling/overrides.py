@@ -29,10 +29,16 @@ SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "step
 OPTIONAL_GROUPS = {"experiment", "debug"}
 
 
-def check_command_line(config_dir: Path, config_name: str, argv: list[str]) -> None:
-    """Exit with one message that names every mistake among the overrides in `argv`; return where there is none."""
+def check_command_line(config_dir: Path, config_name: str, argv: list[str], usage: str = "") -> None:
+    """Exit with one message that names every mistake among the overrides in `argv`; return where there is none.
+
+    Or exit with the `usage` and the options of each group, where `argv` asks for help.
+    """
     args = get_args_parser().parse_args(argv)
-    asks_hydra = args.help or args.hydra_help or args.info or args.shell_completion
+    if args.help:
+        print(usage, "Groups (conf/GROUP/OPTION.yaml)\n", *_groups(config_dir), sep="\n")  # Hydra takes twice as long
+        sys.exit()
+    asks_hydra = args.hydra_help or args.info or args.shell_completion
     if asks_hydra or args.config_path or args.config_name or args.config_dir:
         return  # Hydra answers, or reads another config than the one known here
     problems: list[str] = []
@@ -54,6 +60,11 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str]) -> N
             problems += [f"{o.input_line}: several values need the flag -m" for o in overrides if o.is_sweep_override()]
     if problems:
         sys.exit(f"error: {listed(problems)}")
+
+
+def _groups(config_dir: Path) -> Iterator[str]:
+    for group in sorted(path for path in config_dir.iterdir() if path.is_dir()):
+        yield f"{group.name}: {', '.join(sorted(file.stem for file in group.glob('*.yaml')))}"
 
 
 def _parse(texts: list[str], problems: list[str]) -> Iterator[Override]:

@@ -54,8 +54,9 @@ class Split:
 
 
 def at(values: Tensor, rows: Tensor) -> Tensor:
-    """`values[rows]` in a tenth of the time for small values such as bytes."""
-    return values.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+    """`values[rows]` in a tenth of the time for bytes."""
+    taken = values.index_select(0, rows.flatten())
+    return taken if rows.ndim == 1 else taken.unflatten(0, rows.shape)
 
 
 def fits(split: Split, device: torch.device) -> bool:
