@@ -266,14 +266,22 @@ def processes(repeats: int) -> Iterator[dict]:
         }
 
 
+# By way of a small process: a child starts with the peak of its parent, and this one has imported torch.
+LAUNCHER = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def run(command: list[str]) -> tuple[float, float]:
     """Seconds, and megabytes at the peak."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, _, usage = os.wait4(process.pid, 0)
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes
-    return time.perf_counter() - start, usage.ru_maxrss * unit / 1e6
+    launched = [sys.executable, "-c", LAUNCHER, *command]
+    done = subprocess.run(launched, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    seconds, peak = map(float, done.stdout.split())
+    return seconds, peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
 def table(rows: list[dict]) -> str:
