@@ -22,3 +22,9 @@ def listed(problems: Iterable[str]) -> str:
     """One problem as it is; several as a list, each once."""
     unique = list(dict.fromkeys(problems))
     return unique[0] if len(unique) == 1 else f"{len(unique)} mistakes in the configuration\n  " + "\n  ".join(unique)
+
+
+def shown(text: str, length: int = 80) -> str:
+    """Text from a file that nobody vouches for, for a sentence: on one line, printable, and not endless."""
+    escaped = ascii(text)[1:-1]
+    return escaped if len(escaped) <= length else f"{escaped[:length]}..."
