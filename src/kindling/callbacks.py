@@ -11,18 +11,23 @@ from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.strategies import FSDPStrategy
 
 from kindling import plots
+from kindling.checkpoints import header
 from kindling.models.population import Population
 
 log = logging.getLogger(__name__)
 
 
 class ConfigInCheckpoint(Callback):
-    """Puts the composed config into every checkpoint, as plain containers, so that a checkpoint rebuilds its run."""
+    """Puts the composed config into every checkpoint, as plain containers, so that a checkpoint rebuilds its run.
+
+    And beside it the format that the checkpoint is in.
+    """
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["kindling"] = header()
         checkpoint["config"] = self.config
 
 

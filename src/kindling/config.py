@@ -27,7 +27,8 @@ ACCELERATORS = {
 }
 
 SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
-SETTINGS = ["seed", "monitor", "mode", "steps_per_call", "compile", "population", "population_order", "run_dir"]
+CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
+SETTINGS = [*CHOICES, "seed", "monitor", "population", "steps_per_call", "compile", "run_dir"]
 
 
 def problems(cfg: DictConfig) -> list[str]:
@@ -66,18 +67,16 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
             yield f"{key}: missing"
     if type(cfg.get("seed")) is not int or not 0 <= cfg["seed"] < 2**32:
         yield f"seed={cfg.get('seed')}: should be a whole number from 0 to {2**32 - 1}"
+    if type(cfg.get("population")) is not int or cfg["population"] < 1:
+        yield f"population={cfg.get('population')}: should be a whole number from 1"
     steps = cfg.get("steps_per_call")
     if steps != "auto" and (type(steps) is not int or steps < 1):
         yield f"steps_per_call={steps}: should be auto or a whole number from 1"
-    population = cfg.get("population")
-    if type(population) is not int or population < 1:
-        yield f"population={population}: should be a whole number from 1"
-    if cfg.get("population_order") not in ("own", "shared"):
-        yield f"population_order={cfg.get('population_order')}: should be own or shared"
     if not isinstance(cfg.get("compile"), bool):
         yield f"compile={cfg.get('compile')}: should be true or false"
-    if cfg.get("mode") not in ("min", "max"):
-        yield f"mode={cfg.get('mode')}: should be min or max"
+    for key, choices in CHOICES.items():
+        if cfg.get(key) not in choices:
+            yield f"{key}={cfg.get(key)}: should be {' or '.join(choices)}"
 
 
 def _pair_problems(cfg: dict[str, Any]) -> Iterator[str]:

@@ -16,10 +16,12 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
 from kindling import config
 from kindling.callbacks import ConfigInCheckpoint
+from kindling.checkpoints import AtomicCheckpointIO
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError, did_you_mean, listed
 from kindling.loggers import finished_loggers
@@ -78,6 +80,8 @@ def best_checkpoint(
 ) -> tuple[str | None, float]:
     """The path of the checkpoint with the best `cfg.monitor` and its score; no path, and the last score, without one.
 
+    One that could not be saved counts as none: what is at its path has another score.
+
     Raises:
         UserError: where the score is not a finite number.
     """
@@ -86,7 +90,9 @@ def best_checkpoint(
         return None, float(model.best_scores[model.best_scores.isfinite()].mean())
     path, score = None, trainer.callback_metrics.get(cfg.monitor)
     for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.monitor == cfg.monitor and callback.best_model_path:
+        if not isinstance(callback, ModelCheckpoint) or callback.monitor != cfg.monitor:
+            continue
+        if callback.best_model_path and saved(trainer, callback.best_model_path):
             path, score = callback.best_model_path, callback.best_model_score
     if score is None:  # training ended before the first validation
         trainer.validate(model, datamodule=datamodule, verbose=False)
@@ -96,6 +102,12 @@ def best_checkpoint(
     if not math.isfinite(score):
         raise UserError(f"monitor={cfg.monitor}: the value is {float(score)}, not a finite number")
     return path, float(score)
+
+
+def saved(trainer: L.Trainer, path: str) -> bool:
+    """Whether what should be at `path` is there. Every process needs the answer of the one that saves."""
+    unsaved = getattr(trainer.strategy.checkpoint_io, "unsaved", ())
+    return trainer.strategy.broadcast(Path(path).absolute() not in unsaved)
 
 
 def quiet() -> None:
@@ -152,6 +164,8 @@ def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedMod
     datamodule.steps_per_call = steps_per_call(cfg, model, callbacks)
     model.automatic_optimization = datamodule.steps_per_call == 1
     trainer = construct("trainer", cfg.trainer, callbacks=callbacks, logger=loggers)
+    if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's
+        trainer.strategy.checkpoint_io = AtomicCheckpointIO(cfg.on_save_error)
     for logger in trainer.loggers:
         logger.log_hyperparams(plain)
     return trainer, datamodule, model

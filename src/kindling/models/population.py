@@ -87,11 +87,11 @@ class Population(SupervisedModule):
             for name, tensor in new.items():
                 old[name] = torch.where(better.view(-1, *[1] * (tensor.ndim - 1)), tensor, old[name])
 
-    def get_extra_state(self) -> dict[str, dict[str, Tensor]]:
-        return {"best_weights": self.best_weights, "best_values": self.best_values}
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["best_weights"], checkpoint["best_values"] = self.best_weights, self.best_values
 
-    def set_extra_state(self, state: dict[str, dict[str, Tensor]]) -> None:
-        self.best_weights, self.best_values = state["best_weights"], state["best_values"]
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.best_weights, self.best_values = checkpoint["best_weights"], checkpoint["best_values"]
 
     @property
     def best_scores(self) -> Tensor:
@@ -134,7 +134,8 @@ class Population(SupervisedModule):
             }
             for optimizer in checkpoint["optimizer_states"]
         ]
-        return {**checkpoint, "state_dict": state, "optimizer_states": optimizers}
+        single = {key: value for key, value in checkpoint.items() if key not in ("best_weights", "best_values")}
+        return {**single, "state_dict": state, "optimizer_states": optimizers}
 
     def table(self) -> pd.DataFrame:
         """A row a member: its seed, its best epoch, what validation measured then, and the test."""
