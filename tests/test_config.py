@@ -125,6 +125,7 @@ def test_loggers_and_callbacks_combine() -> None:
         ("trainer.precision=33", "trainer.precision=33: should be one of"),
         ("seed=-1", "seed=-1: should be a whole number from 0 to 4294967295"),
         ("mode=minimum", "mode=minimum: should be min or max"),
+        ("on_save_error=ask", "on_save_error=ask: should be stop or continue"),
         ("model._target_=kindling.models.mpl.MLP", "model._target_=kindling.models.mpl.MLP: cannot be imported"),
         ("++extra=1", "extra: no such section"),
     ],

@@ -238,6 +238,22 @@ def test_a_run_moves_to_where_the_user_says(tmp_path: Path) -> None:
     assert config == composed("model=xor", "logger=tensorboard")
 
 
+def test_an_argument_without_a_name_might_be_a_path(tmp_path: Path) -> None:
+    node = {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "_args_": ["x"]}
+    with pytest.raises(
+        UserError, match=r"callbacks\.best\._args_: what an argument without a name is for cannot be told"
+    ):
+        confined({"callbacks": {"best": node}}, tmp_path, tmp_path)
+
+
+def test_a_trainer_without_a_folder_gets_that_of_the_run(tmp_path: Path) -> None:
+    config = composed("model=xor")
+    config["trainer"]["default_root_dir"] = None
+    assert confined(config, tmp_path, tmp_path)["trainer"]["default_root_dir"] == str(tmp_path)
+    del config["trainer"]["default_root_dir"]
+    assert confined(config, tmp_path, tmp_path)["trainer"]["default_root_dir"] == str(tmp_path)
+
+
 @pytest.mark.parametrize("old", ["", "/", "etc", None, 3, "../.."])
 def test_a_strange_run_folder_leads_nowhere(old: object, tmp_path: Path) -> None:
     config = {"run_dir": old, "callbacks": {"best": {"dirpath": "/etc/x"}}}

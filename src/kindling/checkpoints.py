@@ -98,7 +98,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         folder.mkdir(parents=True, exist_ok=True)
         if str(folder) not in self._folders:
             for leftover in folder.glob(".*.ckpt.tmp"):
-                leftover.unlink()
+                leftover.unlink(missing_ok=True)
             self._folders.add(str(folder))
 
     def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> Any:

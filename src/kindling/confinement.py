@@ -6,15 +6,9 @@ from typing import Any
 
 from kindling.errors import UserError, shown
 
-WRITTEN = {
-    "run_dir",
-    "dirpath",
-    "save_dir",
-    "default_root_dir",
-    "root_dir",
-    "log_dir",
-    "dir",
-}  # folders that parts of a run write to
+# Arguments that name a folder which a part of a run writes to.
+WRITTEN = {"run_dir", "dirpath", "save_dir", "default_root_dir", "root_dir", "log_dir", "dir"}
+WRITERS = {"trainer", "logger", "callbacks"}  # sections
 
 
 def confined(config: dict[str, Any], run_dir: Path, data_dir: Path) -> dict[str, Any]:
@@ -28,6 +22,9 @@ def confined(config: dict[str, Any], run_dir: Path, data_dir: Path) -> dict[str,
         UserError: with the key whose value leads out of the folder.
     """
     old = str(config.get("run_dir")).rstrip("/")
+    if isinstance(config.get("trainer"), dict):  # Lightning's own default is wherever the process runs
+        folder = config["trainer"].get("default_root_dir") or str(run_dir.resolve())
+        config = {**config, "trainer": {**config["trainer"], "default_root_dir": folder}}
     return {key: _moved([str(key)], child, old, run_dir.resolve(), str(data_dir)) for key, child in config.items()}
 
 
@@ -36,6 +33,8 @@ def _moved(keys: Sequence[str], node: Any, old: str, run_dir: Path, data_dir: st
         return {key: _moved([*keys, str(key)], child, old, run_dir, data_dir) for key, child in node.items()}
     if isinstance(node, list):
         return [_moved(keys, child, old, run_dir, data_dir) for child in node]
+    if keys[0] in WRITERS and "_args_" in keys:
+        raise UserError(f"{shown('.'.join(keys))}: what an argument without a name is for cannot be told; name it")
     if keys[0] == "data":
         return data_dir if keys[-1] == "data_dir" else node
     if not isinstance(node, str):

@@ -117,7 +117,7 @@ def plain_problems(config: Any) -> Iterator[str]:
         if depth > MAX_DEPTH or num_nodes > MAX_NODES:
             yield f"{shown(path)}: the config is too large, nested too deeply, or holds itself"
         elif type(node) in (dict, list):
-            items = node.items() if isinstance(node, dict) else enumerate(node)
+            items = list(node.items() if isinstance(node, dict) else enumerate(node))
             stack += [(f"{path}.{key}"[-1000:] if path else str(key), depth + 1, child) for key, child in items]
             if all(type(key) in (str, int, float, bool) and len(str(key)) <= MAX_LENGTH for key, _ in items):
                 continue
@@ -167,9 +167,7 @@ def _within(module: str, packages: Collection[str]) -> str | None:
 def _class_problems(target: str, packages: Collection[str]) -> Iterator[str]:
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(
-            import_module(module), name
-        )  # no attribute of an attribute: that is how to reach other packages
+        found = getattr(import_module(module), name)  # attributes of attributes would lead to other packages
     except Exception as error:  # whatever the import of a user's module raises
         yield f"cannot be imported ({shown(str(error))})"
         return
@@ -181,6 +179,6 @@ def _class_problems(target: str, packages: Collection[str]) -> Iterator[str]:
     if _within(found.__module__, packages):
         return
     package = _within(found.__module__, DEFINED_IN)
-    lies = getattr(sys.modules.get(found.__module__), found.__qualname__, None) is not found
-    if package is None or lies or own in EXCLUDED or not issubclass(found, DEFINED_IN[package]):
+    hidden = getattr(sys.modules.get(found.__module__), found.__qualname__, None) is not found
+    if package is None or hidden or own in EXCLUDED or not issubclass(found, DEFINED_IN[package]):
         yield f"a checkpoint may not name {shown(own)}"
