@@ -1,15 +1,18 @@
-# make train [ARGS="model=xor seed=1"]   make test   make lint   make benchmark   make lock
+# make train [ARGS="model=xor seed=1"]   make test   make torture   make lint   make benchmark   make lock
 # Each sets up .venv first, where it is missing or older than the lock.
 ARGS ?=
 PYTHON := .venv/bin/python
 UV = $$(command -v uv || echo .venv/bin/uv)
 
-.PHONY: train test lint benchmark lock
+.PHONY: train test torture lint benchmark lock
 train: .venv/.installed
 	@$(PYTHON) train.py $(ARGS)
 
 test: .venv/.installed
 	@$(PYTHON) -m pytest $(ARGS)
+
+torture: .venv/.installed
+	@$(PYTHON) scripts/torture.py $(ARGS)
 
 lint: .venv/.installed
 	@.venv/bin/ruff format --check .

@@ -11,6 +11,7 @@ Usage: python train.py [GROUP=OPTION ...] [KEY=VALUE ...]
   python train.py --hydra-help                    Hydra's own flags
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -28,5 +29,6 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    check_command_line(Path(__file__).parent / "conf", "train", sys.argv[1:], __doc__)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the process at once, until there is something to save
+    sys.argv[1:] = check_command_line(Path(__file__).parent / "conf", "train", sys.argv[1:], __doc__)
     main()

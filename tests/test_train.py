@@ -80,6 +80,7 @@ def test_overfitting_sees_the_same_batches_in_every_epoch() -> None:
 def test_a_run_leaves_everything_about_it_in_its_folder(run: Run) -> None:
     done = run("model=mlp", "data=digits", "trainer.max_epochs=3", "seed=7")
     assert {path.relative_to(done.folder).as_posix() for path in done.folder.rglob("*") if path.is_file()} == {
+        ".lock",  # held while a process trains there
         "config.yaml",
         "overrides.yaml",
         "summary.json",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from lightning.pytorch.strategies import FSDPStrategy
 
@@ -31,7 +31,7 @@ class ConfigInCheckpoint(Callback):
         checkpoint["config"] = self.config
 
 
-class Members(Callback):
+class Members(Checkpoint):
     """Saves the best member of a population as an ordinary checkpoint, and a table of all members after the test.
 
     Args:
@@ -43,8 +43,8 @@ class Members(Callback):
         self.run_dir = run_dir
         self.checkpoint = checkpoint
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if not self.checkpoint or trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if not self.checkpoint or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         best = pl_module.best_member
         if int(pl_module.best_values["epoch"][best]) < trainer.current_epoch:

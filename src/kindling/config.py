@@ -28,7 +28,7 @@ ACCELERATORS = {
 
 SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
 CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
-SETTINGS = [*CHOICES, "seed", "monitor", "population", "steps_per_call", "compile", "run_dir"]
+SETTINGS = [*CHOICES, "seed", "monitor", "population", "steps_per_call", "compile", "resume", "init_from", "run_dir"]
 
 
 def problems(cfg: DictConfig) -> list[str]:

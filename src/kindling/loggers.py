@@ -12,6 +12,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
 
@@ -53,22 +54,29 @@ class CSVLogger(Logger):
     def _write_row(self) -> None:
         new = [name for name in self._row if name not in self._columns]
         if new:
-            self._columns += new
-            self._write_header()
+            self._rewrite(new)
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(self._row)
         self._row = {}
 
-    def _write_header(self) -> None:
-        """A metric that comes up later gets a column of its own, empty in the rows before."""
-        rows = []
+    def _rewrite(self, new: list[str]) -> None:
+        """A metric that comes up later gets a column of its own, empty in the rows before.
+
+        Where a run goes on, the epochs before this one stay.
+        """
+        rows: list[dict[str, Any]] = []
         if self.path.exists():
             with self.path.open(newline="") as file:
-                rows = list(csv.DictReader(file))
-        with self.path.open("w", newline="") as file:
+                reader = csv.DictReader(file)
+                rows = [row for row in reader if int(row["epoch"]) < self._row["epoch"]]
+                self._columns = list(reader.fieldnames or [])
+        self._columns += [name for name in new if name not in self._columns]
+        temporary = self.path.with_suffix(".csv.tmp")
+        with temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(rows)
+        temporary.replace(self.path)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """The run folder has config.yaml."""
@@ -90,6 +98,11 @@ def wandb_logger(save_dir: str, project: str, **kwargs: Any) -> WandbLogger:
     run_id = kwargs.pop("id", None) or wandb.sdk.lib.runid.generate_id()
     settings = wandb.Settings(silent=True, console="off")
     return WandbLogger(save_dir=save_dir, project=project, id=run_id, mode=mode, settings=settings, **kwargs)
+
+
+def same_run(node: DictConfig, version: str | None) -> dict[str, str]:
+    """What makes a logger go on with the run that it knows by `version`; the others write to the same files anyway."""
+    return {"id": version} if version and node._target_.endswith("wandb_logger") else {}
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kindling.errors import did_you_mean, listed
+from kindling.errors import UserError, did_you_mean, listed
+from kindling.resume import find_run
 
 # `${unique:}` in a folder's name: two runs that start in the same second do not share it.
 OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
@@ -29,10 +30,11 @@ SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "step
 OPTIONAL_GROUPS = {"experiment", "debug"}
 
 
-def check_command_line(config_dir: Path, config_name: str, argv: list[str], usage: str = "") -> None:
-    """Exit with one message that names every mistake among the overrides in `argv`; return where there is none.
+def check_command_line(config_dir: Path, config_name: str, argv: list[str], usage: str = "") -> list[str]:
+    """The arguments for Hydra: `argv`, or with `resume=RUN` those of that run and then `argv`.
 
-    Or exit with the `usage` and the options of each group, where `argv` asks for help.
+    Exits with one message that names every mistake among the overrides, or, where `argv` asks for help, with the
+    `usage` and the options of each group.
     """
     args = get_args_parser().parse_args(argv)
     if args.help:
@@ -40,10 +42,17 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str], usag
         sys.exit()
     asks_hydra = args.hydra_help or args.info or args.shell_completion
     if asks_hydra or args.config_path or args.config_name or args.config_dir:
-        return  # Hydra answers, or reads another config than the one known here
+        return argv  # Hydra answers, or reads another config than the one known here
     problems: list[str] = []
     with initialize_config_dir(str(config_dir.absolute()), version_base="1.3"):
         overrides = list(_parse(args.overrides, problems))
+        if any(override.key_or_group == "resume" for override in overrides) and "LOCAL_RANK" not in os.environ:
+            try:
+                resumed = _with_run(config_name, overrides, args.multirun)
+            except UserError as error:
+                sys.exit(f"error: {error}")
+            argv = [*(word for word in argv if word not in args.overrides), *resumed]
+            overrides = list(_parse(resumed, problems))
         for choices in _combinations([o for o in overrides if _options(o)], problems):
             try:
                 cfg = compose(config_name, choices, return_hydra_config=True)
@@ -60,6 +69,30 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str], usag
             problems += [f"{o.input_line}: several values need the flag -m" for o in overrides if o.is_sweep_override()]
     if problems:
         sys.exit(f"error: {listed(problems)}")
+    return argv
+
+
+def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> list[str]:
+    """The overrides of the run to go on with, those given now, and its folder."""
+    value = next(override for override in overrides if override.key_or_group == "resume").value()
+    rest = [override for override in overrides if override.key_or_group != "resume"]
+    texts = [override.input_line or "" for override in rest]
+    if value is None:
+        return texts
+    if multirun:
+        raise UserError(f"resume={value}: goes on with one run, without -m")
+    run = find_run(str(value), config_name, texts, Path("outputs"))
+    if run is None:
+        return texts
+    new = [] if value == "auto" else texts
+    for override in rest:
+        if new and _options(override):
+            raise UserError(
+                f"{override.input_line}: a run that goes on keeps its {override.key_or_group}; "
+                f"to start another from its weights: init_from={value}"
+            )
+    start = value if str(value).endswith(".ckpt") else run.folder
+    return [*run.overrides, *new, f"resume='{start}'", f"hydra.run.dir='{run.folder}'"]
 
 
 def _groups(config_dir: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
 from omegaconf import DictConfig
 
 from kindling.errors import UserError
+from kindling.last_checkpoint import LastCheckpoint
 from kindling.models.base import SupervisedModule
 
 AT_ONCE = 32  # steps: with these, Lightning's millisecond is three hundredths of one for each
@@ -79,7 +80,7 @@ def _obstacles(cfg: DictConfig, model: SupervisedModule, callbacks: list[Callbac
         if getattr(type(model), name) is not getattr(SupervisedModule, name):
             yield f"the model's own {name}"
     for callback in callbacks:
-        known = isinstance(callback, ProgressBar) or (
+        known = isinstance(callback, ProgressBar | LastCheckpoint) or (
             isinstance(callback, ModelCheckpoint)
             and not callback._every_n_train_steps
             and not callback._train_time_interval

@@ -22,11 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 from kindling.config import choice
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError
+from kindling.last_checkpoint import SIGNALS
 from kindling.models.base import SupervisedModule
 from kindling.models.population import Population
 
 PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no revision
-INTERRUPTED = {130: "SIGINT", 143: "SIGTERM"}  # exit codes, as shells count them
+INTERRUPTED = {128 + number: number.name for number in SIGNALS}  # exit codes, as shells count them
 
 
 class Summary(dict[str, Any]):
@@ -36,24 +37,23 @@ class Summary(dict[str, Any]):
     """
 
     def __init__(self, path: Path, enabled: bool, **fields: Any) -> None:
-        super().__init__(status="running", metrics={}, seconds={}, **fields)
+        super().__init__(status="running", metrics={}, **fields)
         self.path = path
         self.enabled = enabled
 
     def write(self) -> None:
         if not self.enabled:
             return
-        temporary = self.path.with_suffix(".json.tmp")
-        temporary.write_text(json.dumps(self, indent=2, default=str) + "\n")
-        temporary.replace(self.path)
+        write_whole(self.path, json.dumps(self, indent=2, default=str) + "\n")
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        start = time.perf_counter()
+        """Seconds add up over the parts of a run that was interrupted."""
+        before, start = self["seconds"].get(phase, 0), time.perf_counter()
         try:
             yield
         finally:
-            self["seconds"][phase] = round(time.perf_counter() - start, 3)
+            self["seconds"][phase] = round(before + time.perf_counter() - start, 3)
             self.write()
 
     def __enter__(self) -> "Summary":
@@ -79,25 +79,39 @@ def rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))
 
 
-def open_summary(cfg: DictConfig, run_dir: Path) -> Summary:
-    """Begin the run's folder: the composed config, what was asked for, and the summary.
+def open_summary(cfg: DictConfig, run_dir: Path, resume: bool = False) -> Summary:
+    """Begin the run's folder: the composed config, what was asked for, and the summary; or go on with them.
 
     Raises:
-        UserError: where the folder cannot be written to, or holds a run already.
+        UserError: where the folder cannot be written to, or holds another run.
     """
+    before: dict[str, Any] = {}
     enabled = rank() == 0
     if enabled:
-        if holds_a_run(run_dir):
-            raise UserError(f"{run_dir} already holds a run; choose another hydra.run.dir, or delete it")
+        if resume:
+            before = json.loads((run_dir / "summary.json").read_text())
+        elif holds_a_run(run_dir):
+            raise UserError(
+                f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
+            )
         overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+        overrides = [text for text in overrides if not text.startswith("resume=")]
         try:
-            run_dir.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
-            OmegaConf.save(OmegaConf.create(overrides), run_dir / "overrides.yaml")
+            write_whole(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+            write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
         except OSError as error:
             raise UserError(f"the run folder {run_dir} cannot be written to: {error.strerror}") from None
-    started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    return Summary(run_dir / "summary.json", enabled, started=started, seed=cfg.seed, **environment())
+    now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    history = {"started": before.get("started", now), "resumed": [*before.get("resumed", []), *[now] * resume]}
+    fields = {**history, "seconds": before.get("seconds", {}), "loggers": before.get("loggers", {}), "seed": cfg.seed}
+    return Summary(run_dir / "summary.json", enabled, **fields, **environment())
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Or leave what is there, whatever happens on the way."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
 
 
 def holds_a_run(run_dir: Path) -> bool:

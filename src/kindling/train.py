@@ -3,12 +3,15 @@
 import errno
 import logging
 import math
+import os
 import signal
+import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import lightning as L
@@ -19,15 +22,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
-from kindling import config
+from kindling import checkpoints, config, trust
 from kindling.callbacks import ConfigInCheckpoint
 from kindling.checkpoints import AtomicCheckpointIO
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError, did_you_mean, listed
-from kindling.loggers import finished_loggers
+from kindling.init_from import start_from
+from kindling.last_checkpoint import SIGNALS
+from kindling.loggers import finished_loggers, same_run
 from kindling.models.base import SupervisedModule
 from kindling.models.population import Population
 from kindling.population import member_callbacks, populate
+from kindling.resume import locked
 from kindling.steps import steps_per_call
 from kindling.summary import description, footer, headline, open_summary, rank, results
 
@@ -38,13 +44,16 @@ def train(cfg: DictConfig) -> float:
     """Train and test what `cfg` describes, leave everything about it in `cfg.run_dir`, return the best `cfg.monitor`.
 
     Raises:
-        SystemExit: with a sentence where the user can mend what is wrong; 130 after Ctrl-C, 143 after SIGTERM.
+        SystemExit: with a sentence where the user can mend what is wrong; with 128 + the signal after Ctrl-C, SIGTERM
+            and SIGUSR1, and then, under SLURM, after having the job put into the queue once more.
     """
     quiet()
     try:
         return run(cfg)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except SystemExit as error:
+        if error.code == 128 + signal.SIGUSR1 and rank() == 0:
+            requeue()
+        raise
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -55,24 +64,45 @@ def train(cfg: DictConfig) -> float:
 
 def run(cfg: DictConfig) -> float:
     run_dir = Path(cfg.run_dir)
+    resume, cfg.resume = cfg.resume, None  # how a run was started once more is no part of what it is
     problems = config.problems(cfg)
+    if resume:
+        problems += trust.problems(OmegaConf.to_container(cfg, resolve=True))
     if problems:
         if run_dir.is_dir() and not any(run_dir.iterdir()):
             run_dir.rmdir()  # Hydra made it
         raise UserError(listed(problems))
-    with open_summary(cfg, run_dir) as summary, finished_loggers(), exit_codes():
+    lock = locked(run_dir) if rank() == 0 else nullcontext()
+    with lock, open_summary(cfg, run_dir, bool(resume)) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
-            trainer, datamodule, model = build(cfg)
+            checkpoint = last_checkpoint(resume) if resume else None
+            trainer, datamodule, model = build(cfg, summary.get("loggers", {}))
             summary.update(description(cfg, trainer, datamodule, model))
             log.info(headline(summary))
         with summary.timed("fit"):
-            trainer.fit(model, datamodule=datamodule)
+            trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint)
         best, score = best_checkpoint(cfg, trainer, datamodule, model)
         summary.update(results(cfg, trainer, model, summary["seconds"]["fit"], score))
         with summary.timed("test"):
             (summary["metrics"],) = trainer.test(model, datamodule=datamodule, ckpt_path=best, verbose=False)
         log.info(footer(cfg, summary))
     return score
+
+
+def last_checkpoint(resume: str) -> Path | None:
+    """What to go on from: the checkpoint named, or that of the run; None where it stopped before its first.
+
+    Raises:
+        UserError: where the checkpoint cannot be used.
+    """
+    path = Path(resume)
+    if path.is_dir():
+        path = path / "checkpoints" / "last.ckpt"
+        if not path.exists():
+            return None
+    if "progress" not in checkpoints.load(path):
+        raise UserError(f"resume={path}: holds weights alone; init_from={path} starts a new run from them")
+    return path
 
 
 def best_checkpoint(
@@ -129,21 +159,28 @@ def quiet() -> None:
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Leave with 128 + the signal after Ctrl-C and SIGTERM, as schedulers expect. Lightning's own codes are 1 and 0."""
-    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Leave with 128 + the signal, as schedulers expect. Lightning's own codes are 1 and 0."""
+    previous = {number: signal.signal(number, lambda number, _: sys.exit(128 + number)) for number in SIGNALS}
     try:
         yield
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):
-            sys.exit(130)
-        raise
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
-def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedModule]:
+def requeue() -> None:
+    """SLURM sends SIGUSR1 (`#SBATCH --signal=SIGUSR1@90`) before the time is up; `resume=auto` goes on next time."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    if job and subprocess.run(["scontrol", "requeue", job], check=False).returncode != 0:
+        log.warning(f"scontrol could not requeue job {job}")
+
+
+def build(
+    cfg: DictConfig, logger_ids: Mapping[str, str] = MappingProxyType({})
+) -> tuple[L.Trainer, InMemoryDataModule, SupervisedModule]:
+    """The parts of a run; `logger_ids` are those of the run that is gone on with."""
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")  # TensorFloat-32 where a GPU has it; nothing changes elsewhere
     datamodule = construct("data", cfg.data)
@@ -151,11 +188,15 @@ def build(cfg: DictConfig) -> tuple[L.Trainer, InMemoryDataModule, SupervisedMod
     datamodule.setup()
     model = build_model(cfg, datamodule)
     check_monitor(cfg, model)
+    if cfg.init_from:
+        log.info(start_from(model, cfg.init_from))
     if cfg.compile:
         model.compile()  # in place: the names in checkpoints stay
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     callbacks = [construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items()]
-    loggers = [construct(f"logger.{name}", node) for name, node in cfg.logger.items()]
+    loggers = [
+        construct(f"logger.{name}", node, **same_run(node, logger_ids.get(name))) for name, node in cfg.logger.items()
+    ]
     callbacks.append(ConfigInCheckpoint(plain))
     if isinstance(model, Population):
         datamodule.num_members = cfg.population

@@ -34,6 +34,7 @@ DEFINED_IN: dict[str, type | tuple[type, ...]] = {
     "kindling.losses": nn.Module,
     "kindling.tasks": nn.Module,
     "kindling.callbacks": Callback,
+    "kindling.last_checkpoint": Callback,
     "kindling.loggers": Logger,
     "torch.nn.modules": nn.Module,
     "torch.optim": (Optimizer, LRScheduler),

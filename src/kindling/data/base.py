@@ -115,6 +115,8 @@ class BatchLoader:
         self.num_workers = num_workers
         self.pin_memory = pin_memory
         self.share = slice(rank, num_rows, world_size)  # of the order, for this process
+        self.position = 0  # in the epoch: batches handed out
+        self.start = 0  # position of the next epoch to be iterated over
         self.num_batches = -(-len(range(num_rows)[self.share]) // batch_size)
         # What Lightning looks at in a loader: it announces each epoch to `sampler`, and takes all but one kind of it
         # for shuffling.
@@ -123,6 +125,13 @@ class BatchLoader:
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
+
+    def state_dict(self) -> dict[str, int]:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Begin the next epoch to be iterated over in its middle."""
+        self.start = state["position"]
 
     def __len__(self) -> int:
         return -(-self.num_batches // self.steps_per_call)
@@ -145,6 +154,7 @@ class BatchLoader:
         return ((x.expand(*shape, *x.shape[2:]), y.expand(*shape, *y.shape[2:])) for x, y in self._read(orders))
 
     def _read(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        order = order[..., self.position * self.batch_size :]
         rows_of_batches = order.to(self.split.x.device).split(self.batch_size, dim=-1)
         if not (self.num_workers or self.pin_memory):
             return (self.split[rows] for rows in rows_of_batches)
@@ -161,10 +171,12 @@ class BatchLoader:
         )
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | Chunk]:
+        # A generator: Lightning asks for the iterator of the first epoch before it says which epoch that is.
+        self.position, self.start = self.start, 0
         batches = self.batches()
-        if self.steps_per_call == 1:
-            return batches
-        return (Chunk(islice(batches, self.steps_per_call)) for _ in range(len(self)))
+        while self.position < self.num_batches:
+            self.position = min(self.position + self.steps_per_call, self.num_batches)
+            yield next(batches) if self.steps_per_call == 1 else Chunk(islice(batches, self.steps_per_call))
 
 
 class InMemoryDataModule(LightningDataModule):

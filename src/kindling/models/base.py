@@ -11,10 +11,11 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection
 
 from kindling.data.base import Chunk
 from kindling.errors import UserError
+from kindling.metrics import Metrics
 from kindling.schedulers import length_argument
 from kindling.signatures import signature
 from kindling.tasks import Task
@@ -56,11 +57,13 @@ class SupervisedModule(LightningModule):
         self.val_metrics = self._metrics("val/")
         self.test_metrics = self._metrics("test/")
         self.num_samples = 0  # trained on so far, by all processes
+        self.lr = math.nan
+        self.schedule_length: int | None = None  # in optimizer steps, where the schedule is as long as the run
         self._recent_losses: list[Tensor] = []
 
-    def _metrics(self, prefix: str) -> MetricCollection:
-        metrics = {"loss": MeanMetric(nan_strategy="disable"), **self.task.metrics()}
-        return MetricCollection(metrics, prefix=prefix, compute_groups=False)  # type: ignore[arg-type]
+    def _metrics(self, prefix: str) -> Metrics:
+        metrics: dict[str, Metric] = {"loss": MeanMetric(nan_strategy="disable"), **self.task.metrics()}
+        return Metrics(metrics, prefix)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -158,9 +161,10 @@ class SupervisedModule(LightningModule):
                 )
 
     def on_train_epoch_start(self) -> None:
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])  # of the first step of the epoch
+        self.lr = self.trainer.optimizers[0].param_groups[0]["lr"]  # of the first step of the epoch
 
     def on_train_epoch_end(self) -> None:
+        self.log("lr", self.lr)
         self._log_metrics(self.train_metrics)
 
     def on_validation_epoch_end(self) -> None:
@@ -173,11 +177,42 @@ class SupervisedModule(LightningModule):
         self.log_dict(metrics.compute(), prog_bar=prog_bar)
         metrics.reset()
 
+    def progress(self) -> dict[str, Any]:
+        """What a run that stops here needs in order to go on, besides weights and optimizer."""
+        return {
+            "num_samples": self.num_samples,
+            "lr": self.lr,
+            "schedule_length": self.schedule_length,
+            "train_metrics": self.train_metrics.get_states(),
+        }
+
+    def restore_progress(self, progress: dict[str, Any]) -> None:
+        self.num_samples, self.lr = progress["num_samples"], progress["lr"]
+        self.train_metrics.set_states(progress["train_metrics"])
+        if self.schedule_length not in (None, progress["schedule_length"]):
+            self._move_schedule()
+
+    def _move_schedule(self) -> None:
+        """The run is to be longer, or shorter, than it was: go on where a schedule of that length would be by now."""
+        (config,) = self.trainer.lr_scheduler_configs
+        (group,) = self.trainer.optimizers[0].param_groups
+        stand_in = self.make_optimizer([nn.Parameter(torch.zeros(1))])
+        schedule = self._schedule(stand_in)
+        for _ in range(config.scheduler.last_epoch):
+            stand_in.step()
+            schedule.step()
+        config.scheduler.load_state_dict(schedule.state_dict())
+        group.update({key: value for key, value in stand_in.param_groups[0].items() if key != "params"})
+
+    def _schedule(self, optimizer: Optimizer) -> LRScheduler:
+        length = length_argument(self.make_scheduler)
+        return self.make_scheduler(optimizer, **({length: self.schedule_length} if length else {}))
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.make_optimizer(self.parameters(), **self._fused())
-        length = length_argument(self.make_scheduler)
-        scheduler = self.make_scheduler(optimizer, **({length: self._num_steps()} if length else {}))
-        schedule = {"scheduler": scheduler, "interval": "step" if length else "epoch"}
+        self.schedule_length = self._num_steps() if length_argument(self.make_scheduler) else None
+        scheduler = self._schedule(optimizer)
+        schedule = {"scheduler": scheduler, "interval": "step" if self.schedule_length else "epoch"}
         if isinstance(scheduler, ReduceLROnPlateau):
             schedule["monitor"] = self.monitor
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]

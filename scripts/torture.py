@@ -1,0 +1,145 @@
+"""Are runs that are killed and gone on with the same, to the bit, as runs that never stopped?
+
+python scripts/torture.py [--kills 20] [--seed 0] [--models xor ...]
+
+Trains each model once in peace. Then starts it again and again, kills it at a random moment (by SIGKILL, SIGTERM or
+SIGINT, once to three times), goes on with `resume`, and compares weights, scores and metrics.csv. Each run is a process
+of its own, forked from this one, which has done nothing but import: that saves seconds a run.
+"""
+
+import argparse
+import json
+import os
+import random
+import runpy
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+import kindling.train  # noqa: F401  # what every run imports
+
+ROOT = Path(__file__).parent.parent
+QUICK = ["trainer=cpu", "~callbacks.figures"]
+RUNS = {
+    "linear_regression": ["model=linear_regression", "data=diabetes", *QUICK],
+    "xor": ["model=xor", *QUICK],
+    "mlp": ["model=mlp", "data=digits", "model.dropout=0.2", "data.batch_size=8", "trainer.max_epochs=4", *QUICK],
+    "population": ["data=digits", "population=3", "data.batch_size=16", "trainer.max_epochs=3", *QUICK],
+}
+SIGNALS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}  # and how a run should end
+
+
+def train(overrides: list[str], log: Path, seconds: float | None = None, number: int = signal.SIGKILL) -> int:
+    """The exit code of `python train.py`, sent a signal after so many seconds where it is still at work."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.chdir(ROOT)
+            torch.set_num_threads(1)
+            sys.argv = ["train.py", *overrides]
+            runpy.run_path("train.py", run_name="__main__")
+        except SystemExit as error:
+            if isinstance(error.code, str):
+                print(error.code, flush=True)
+            os._exit(error.code if isinstance(error.code, int) else int(error.code is not None))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if deadline is not None and time.monotonic() > deadline:
+            os.kill(pid, number)
+            deadline = None
+        time.sleep(0.002)
+
+
+def result(folder: Path) -> dict:
+    """All that must be the same."""
+    summary = json.loads((folder / "summary.json").read_text())
+    weights = {
+        name: torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+        for name in ("best", "last")
+    }
+    kept = ("status", "metrics", "monitor", "epochs", "steps", "last_epoch")
+    table = (folder / "metrics.csv").read_text()
+    return {"weights": weights, "metrics.csv": table, **{key: summary[key] for key in kept}}
+
+
+def differences(left: dict, right: dict) -> list[str]:
+    same = {key: left[key] == right[key] for key in left if key != "weights"}
+    for name, weights in left["weights"].items():
+        other = right["weights"][name]
+        same[f"{name}.ckpt"] = weights.keys() == other.keys() and all(
+            torch.equal(tensor, other[key]) for key, tensor in weights.items()
+        )
+    return [key for key, equal in same.items() if not equal]
+
+
+def torture(overrides: list[str], folder: Path, duration: float, rng: random.Random) -> tuple[Path, list[str]]:
+    """The folder of a run that was killed and went on until its end, and what happened to it."""
+    run, log, events = folder / "run", folder / "log.txt", []
+    folder.mkdir()
+    for _ in range(rng.randint(1, 3)):
+        number, seconds = rng.choice(list(SIGNALS)), rng.uniform(0, duration)
+        code = train(started(overrides, run), log, seconds, number)
+        events.append(f"{signal.Signals(number).name} after {seconds:.2f} s: {code}")
+        if code == 0:
+            break
+        if code not in (SIGNALS[number], -number):  # the latter where it was still starting
+            return run, [*events, "wrong exit code"]
+    code = 0 if code == 0 else train(started(overrides, run), log)
+    return run, events if code == 0 else [*events, f"the end: {code}"]
+
+
+def started(overrides: list[str], run: Path) -> list[str]:
+    """The command to begin the run, or to go on with it once it has begun."""
+    return [f"resume={run}"] if (run / "summary.json").exists() else [*overrides, f"hydra.run.dir={run}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="runs a model")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", nargs="*", choices=list(RUNS), default=list(RUNS))
+    args = parser.parse_args()
+    rng, failed = random.Random(args.seed), 0
+    with tempfile.TemporaryDirectory() as path:
+        for name in args.models:
+            peace = Path(path) / f"{name}_in_peace"
+            start = time.monotonic()
+            if train([*RUNS[name], f"hydra.run.dir={peace}"], Path(path) / "log.txt") != 0:
+                sys.exit((Path(path) / "log.txt").read_text())
+            duration, expected = time.monotonic() - start, result(peace)
+            for trial in range(args.kills):
+                folder = Path(path) / f"{name}{trial}"
+                run, events = torture(RUNS[name], folder, duration, rng)
+                try:
+                    wrong = differences(expected, result(run))
+                except (OSError, KeyError) as error:
+                    wrong = [repr(error)]
+                failed += bool(wrong)
+                print(
+                    f"{name} {trial}: {'; '.join(events)}: {'differs in ' + ', '.join(wrong) if wrong else 'same'}",
+                    flush=True,
+                )
+                if wrong:
+                    print((folder / "log.txt").read_text()[-2000:], flush=True)
+    total = args.kills * len(args.models)
+    print(f"{total - failed} of {total} are the same to the bit")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The checkpoint that a run goes on from as if it had never stopped: to the bit on a processor."""
+
+import logging
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from pydantic import NonNegativeFloat, PositiveInt
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; from schedulers: stop now, stop soon
+
+
+class LastCheckpoint(Checkpoint):
+    """Saves the state of the run at the end of epochs, now and then within one, and on a signal that ends the process.
+
+    A signal is heeded after the step, or after the validation, that is under way; a second one at once.
+
+    Args:
+        dirpath: the folder.
+        filename: without .ckpt.
+        every_n_epochs: counts ends of epochs.
+        every_n_minutes: within epochs; 0: never.
+    """
+
+    def __init__(
+        self,
+        dirpath: str,
+        filename: str = "last",
+        every_n_epochs: PositiveInt = 1,
+        every_n_minutes: NonNegativeFloat = 0.0,
+    ) -> None:
+        self.path = Path(dirpath) / f"{filename}.ckpt"
+        self.every_n_epochs = every_n_epochs
+        self.every_n_minutes = every_n_minutes
+        self.signal: signal.Signals | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
+        self._saved_at = time.monotonic()
+        self._state: dict[str, Any] | None = None  # to go on from
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            sys.exit(128 + number)
+        self.signal = signal.Signals(number)
+        log.warning(f"{self.signal.name}: saving when the step is done; a second signal stops at once")
+
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        if trainer.is_last_batch:
+            return  # the end of the epoch is near, after the validation
+        stop = self._asked_to_stop(trainer)
+        if stop or 0 < 60 * self.every_n_minutes < time.monotonic() - self._saved_at:
+            self._save(trainer, stop)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        stop = self._asked_to_stop(trainer)
+        if stop or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._save(trainer, stop)
+
+    def _asked_to_stop(self, trainer: L.Trainer) -> bool:
+        """Whether any of the processes is."""
+        asked = self.signal is not None
+        return trainer.strategy.reduce_boolean_decision(asked, all=False) if trainer.world_size > 1 else asked
+
+    def _save(self, trainer: L.Trainer, stop: bool) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer.save_checkpoint(self.path, weights_only=False)
+            self._saved_at = time.monotonic()
+        if stop:
+            sys.exit(128 + (self.signal or signal.SIGTERM))
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        progress: Any = trainer.fit_loop.epoch_progress.current
+        checkpoint["progress"] = {
+            "epoch_done": progress.processed > progress.completed,
+            "epoch": trainer.current_epoch,
+            "measured": {name: value.item() for name, value in trainer.callback_metrics.items()},
+            "random_state": random_state(),
+            "model": pl_module.progress(),
+            "loader": trainer.train_dataloader.state_dict(),  # type: ignore[union-attr]
+        }
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn == "fit" and "progress" in checkpoint:
+            self._state = checkpoint["progress"]
+            if self._state["epoch_done"]:
+                begin_next_epoch(checkpoint["loops"]["fit_loop"])
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        # Not earlier: only now has Lightning set handlers of its own, which would leave with the exit code 0, and is
+        # everything drawn at random that comes before training.
+        self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
+        if self._state is None:
+            return
+        pl_module.restore_progress(self._state["model"])
+        set_random_state(self._state["random_state"])
+        if not self._state["epoch_done"]:
+            # Lightning does so itself, unless a scheduler has asked for the length of the run before.
+            loader: Any = trainer.train_dataloader
+            loader.load_state_dict(self._state["loader"])
+        self._log_measured(trainer)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._log_measured(trainer)  # where all epochs were done before
+
+    def _log_measured(self, trainer: L.Trainer) -> None:
+        """Of the last epoch: the process may have died before the loggers heard of it."""
+        if self._state and self._state["epoch_done"]:
+            measured = self._state["measured"]
+            for logger in trainer.loggers:
+                logger.log_metrics({**measured, "epoch": self._state["epoch"]}, trainer.global_step - 1)
+            trainer.callback_metrics.update({name: torch.tensor(value) for name, value in measured.items()})
+        self._state = None
+
+
+def begin_next_epoch(loop: dict[str, Any]) -> None:
+    """Turn the progress of Lightning's fit loop, saved at the end of an epoch, into that of the start of the next.
+
+    Lightning would do what it does at the end of an epoch once more.
+    """
+    for counts in (loop["epoch_progress"]["total"], loop["epoch_progress"]["current"]):
+        counts["completed"] = counts["processed"]
+    batches = loop["epoch_loop.batch_progress"]
+    batches["is_last_batch"] = False
+    for progress in (batches, loop["epoch_loop.scheduler_progress"]):
+        progress["current"] = dict.fromkeys(progress["current"], 0)
+    for loader in loop["state_dict"]["combined_loader"]:
+        loader["position"] = 0
+
+
+def random_state() -> dict[str, Any]:
+    """Of all generators that training may draw from, as plain data."""
+    state: Any = np.random.get_state(legacy=True)
+    _, keys, *rest = state
+    return {
+        "python": random.getstate(),
+        "numpy": [torch.from_numpy(keys.astype(np.int64)), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    keys, *rest = state["numpy"]
+    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count():  # another machine may have more or fewer
+        torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,0 +1,117 @@
+"""`resume=RUN` on the command line: the run goes on in its folder, with the overrides that it was started with.
+
+The rest of a run's config is composed anew. What the folder says is not trusted: overrides of Hydra's own are refused,
+and what the config names is checked before it is built.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra import compose
+from omegaconf import OmegaConf
+
+from kindling.errors import UserError
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in the folder, for as long as this one lives.
+
+    Raises:
+        UserError: where another process trains there, or the folder cannot be written to.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"{folder}: another process is training there") from None
+    except OSError as error:
+        raise UserError(f"the run folder {folder} cannot be written to: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Run:
+    """What the folder of a run says about it, read without torch."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        try:
+            self.overrides: list[str] = [str(text) for text in OmegaConf.load(folder / "overrides.yaml")]
+            self.config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+            self.summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+        except Exception as error:  # whatever a damaged file makes a parser say
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(f"resume={folder}: is not the folder of a run ({reason})") from None
+        foreign = [text for text in self.overrides if text.lstrip("+~").startswith("hydra")]
+        if foreign:
+            raise UserError(f"resume={folder}: overrides.yaml may not hold {foreign[0]}")
+
+    def is_running(self) -> bool:
+        try:
+            with locked(self.folder):
+                return False
+        except UserError:
+            return True
+
+    def changes(self, config_name: str, overrides: list[str]) -> list[str]:
+        """Where the config that the overrides compose today differs from that of the run."""
+        composed: Any = OmegaConf.to_container(
+            compose(config_name, [*overrides, f"run_dir='{self.config['run_dir']}'"]), resolve=True
+        )
+        now, then = dict(flat(composed)), dict(flat(self.config))
+        return [f"{key} is {now.get(key)}, was {then[key]}" for key in then if now.get(key) != then[key]]
+
+
+def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every full key with its value, but for what depends on the machine or on how the run was started."""
+    for key, value in node.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{path}.")
+        elif path not in ("resume", "data.data_dir"):
+            yield path, value
+
+
+def find_run(value: str, config_name: str, overrides: list[str], outputs: Path) -> Run | None:
+    """The run that `resume=value` means; None where it is `auto` and there is nothing to go on with.
+
+    Raises:
+        UserError: where the value names no run, one that is still running, or one of another config than today's.
+    """
+    if value == "auto":
+        return newest_unfinished(config_name, overrides, outputs)
+    path = Path(value)
+    if path.suffix == ".ckpt":
+        if not path.is_file():
+            raise UserError(f"resume={value}: there is no such file")
+        path = path.absolute().parents[1]
+    if not path.is_dir():
+        raise UserError(f"resume={value}: there is no such folder")
+    run = Run(path)
+    if run.is_running():
+        raise UserError(f"resume={value}: the run is still going")
+    changes = run.changes(config_name, run.overrides)
+    if changes:
+        raise UserError(f"resume={value}: conf/ has changed since the run was started: {'; '.join(changes)}")
+    return run
+
+
+def newest_unfinished(config_name: str, overrides: list[str], outputs: Path) -> Run | None:
+    summaries = sorted(outputs.glob("**/summary.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in summaries:
+        try:
+            run = Run(path.parent)
+        except UserError:
+            continue
+        unfinished = run.summary.get("status") != "completed" and not run.is_running()
+        if unfinished and not run.changes(config_name, overrides):
+            return run
+    return None

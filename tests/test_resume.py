@@ -1,0 +1,288 @@
+"""A run that was stopped goes on as if it had not been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pandas as pd
+import pytest
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback
+
+import kindling.train
+from conftest import CONF, ROOT, Finished, compose_config
+from kindling.overrides import check_command_line
+from kindling.resume import locked
+from kindling.train import train
+from test_train import error_of, weights
+
+Run = Callable[..., Finished]
+
+QUICK = ["trainer=cpu", "~callbacks.figures"]
+DIGITS = ["data=digits", "data.batch_size=8", "model.dropout=0.2", "trainer.max_epochs=3", *QUICK]  # 6 calls an epoch
+CASES = {
+    "mlp": DIGITS,
+    "single steps": [*DIGITS, "steps_per_call=1", "scheduler=step", "scheduler.step_size=1"],
+    "xor": ["model=xor", "trainer.max_epochs=3", *QUICK],
+    "linear_regression": ["model=linear_regression", "data=diabetes", "trainer.max_epochs=9", *QUICK],
+    "population": [*DIGITS, "population=2"],
+}
+MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an epoch, at its end, near the end of the run
+    "mlp": [2, 6, 18],
+    "single steps": [200],
+    "xor": [6],
+    "linear_regression": [3],
+    "population": [8, 12],
+}
+
+
+class Signal(Callback):
+    """Sends one to its own process after so many calls."""
+
+    def __init__(self, number: int, after: int) -> None:
+        self.number, self.left = number, after
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Finished]:
+    """A run that got a signal: interrupted(overrides, after=3)."""
+
+    def interrupted(overrides: list[str], after: int, number: int = signal.SIGTERM) -> Finished:
+        build = kindling.train.build
+
+        def with_signal(*args: Any) -> Any:
+            trainer, datamodule, model = build(*args)
+            trainer.callbacks.insert(0, Signal(number, after))
+            return trainer, datamodule, model
+
+        with monkeypatch.context() as patch:
+            patch.setattr(kindling.train, "build", with_signal)
+            with pytest.raises(SystemExit) as exit_info:
+                train(compose_config(*overrides, f"run_dir={tmp_path / 'stopped'}"))
+        assert exit_info.value.code == 128 + number
+        stopped = Finished(tmp_path / "stopped")
+        assert stopped.summary["status"] == "interrupted"
+        assert stopped.summary["error"]["type"] == signal.Signals(number).name
+        return stopped
+
+    return interrupted
+
+
+def resume(run: Run, stopped: Finished, *overrides: str) -> Finished:
+    return run(*overrides, f"resume={stopped.folder}", folder=stopped.folder)
+
+
+def checkpoint(done: Finished, name: str) -> dict:
+    return torch.load(done.folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def assert_same(one: Finished, other: Finished) -> None:
+    for name in ("best", "last"):
+        first, second = (checkpoint(done, name)["state_dict"] for done in (one, other))
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first)
+    for key in ("status", "metrics", "monitor", "epochs", "steps", "last_epoch"):
+        assert one.summary[key] == other.summary[key]
+    assert (one.folder / "metrics.csv").read_text() == (other.folder / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_goes_on_to_the_same_end_to_the_bit(name: str, run: Run, interrupted: Callable[..., Finished]) -> None:
+    expected = run(*CASES[name])
+    for after in MOMENTS[name]:
+        stopped = interrupted(CASES[name], after)
+        done = resume(run, stopped, *CASES[name])
+        assert_same(done, expected)
+        assert len(done.summary["resumed"]) == 1
+        for file in sorted(stopped.folder.rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+
+
+def test_a_run_may_be_interrupted_twice_and_by_any_signal(run: Run, interrupted: Callable[..., Finished]) -> None:
+    stopped = interrupted(CASES["mlp"], 3, signal.SIGINT)
+    interrupted([*CASES["mlp"], f"resume={stopped.folder}"], 2, signal.SIGUSR1)
+    assert_same(resume(run, stopped, *CASES["mlp"]), run(*CASES["mlp"]))
+
+
+def test_checkpoints_within_an_epoch_are_saved_by_time(run: Run, tmp_path: Path) -> None:
+    class Positions(Callback):
+        seen: list[int] = []  # noqa: RUF012
+
+        def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+            self.seen.append(trainer.train_dataloader.position)
+
+    kindling.train.quiet()
+    trainer, datamodule, model = kindling.train.build(
+        compose_config(*DIGITS, "trainer.max_epochs=1", "callbacks.last.every_n_minutes=1e-6", f"run_dir={tmp_path}")
+    )
+    trainer.callbacks.insert(0, Positions())
+    trainer.fit(model, datamodule=datamodule)
+    assert Positions.seen == [32, 64, 96, 128, 160, 180, 180]  # the last two: best.ckpt, last.ckpt
+
+
+@pytest.mark.parametrize("scheduler", ["one_cycle", "cosine", "step", "plateau"])
+def test_a_finished_run_can_be_made_longer(scheduler: str, run: Run) -> None:
+    done = run(*DIGITS, f"scheduler={scheduler}", "trainer.max_epochs=2")
+    longer = resume(run, done, *DIGITS, f"scheduler={scheduler}", "trainer.max_epochs=4")
+    assert (longer.summary["epochs"], longer.summary["steps"]) == (4, 720)
+    assert longer.summary["status"] == "completed"
+    whole = run(*DIGITS, f"scheduler={scheduler}", "trainer.max_epochs=4")
+    rates = [(f.folder / "metrics.csv").read_text().splitlines() for f in (longer, whole)]
+    column = rates[0][0].split(",").index("lr")
+    lr = [[float(line.split(",")[column]) for line in lines[1:]] for lines in rates]
+    assert lr[0][2:] == pytest.approx(lr[1][2:])  # the schedule goes on as one of four epochs
+    if scheduler == "step":  # which does not depend on the length
+        assert_same(longer, whole)
+
+
+def test_a_finished_run_stays_as_it_is(run: Run) -> None:
+    done = run(*CASES["xor"])
+    before = weights(done)
+    again = resume(run, done, *CASES["xor"])
+    assert all(torch.equal(before[key], value) for key, value in weights(again).items())
+    assert again.summary["metrics"] == done.summary["metrics"]
+
+
+# The command line
+
+
+def arguments(folder: Path, *argv: str) -> list[str]:
+    return check_command_line(CONF, "train", [*argv, f"resume={folder}"])
+
+
+def complaint(folder: Path | str, *argv: str) -> str:
+    with pytest.raises(SystemExit) as exit_info:
+        check_command_line(CONF, "train", [*argv, f"resume={folder}"])
+    assert isinstance(exit_info.value.code, str)
+    return exit_info.value.code
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """The folder of a run that was killed before its first checkpoint, and of which nobody is at work."""
+    folder = tmp_path / "killed run"
+    config = compose_config("model=xor", "seed=3", f"run_dir='{folder}'")
+    folder.mkdir()
+    kindling.train.open_summary(config, folder).write()
+    (folder / "overrides.yaml").write_text("- model=xor\n- seed=3\n")
+    return folder
+
+
+def test_resume_means_the_overrides_of_the_run_and_then_those_given(killed: Path) -> None:
+    expected = ["model=xor", "seed=3", "trainer.max_epochs=7", f"resume='{killed}'", f"hydra.run.dir='{killed}'"]
+    assert arguments(killed, "trainer.max_epochs=7") == expected
+
+
+def test_what_cannot_be_gone_on_with_is_named(killed: Path, tmp_path: Path) -> None:
+    assert complaint(tmp_path / "nothing") == f"error: resume={tmp_path / 'nothing'}: there is no such folder"
+    assert complaint(tmp_path / "no.ckpt") == f"error: resume={tmp_path / 'no.ckpt'}: there is no such file"
+    assert "is not the folder of a run" in complaint(tmp_path)
+    assert "optimizer=sgd: a run that goes on keeps its optimizer" in complaint(killed, "optimizer=sgd")
+    assert "without -m" in complaint(killed, "-m")
+    assert "optimizer.lrr: no such key; did you mean optimizer.lr?" in complaint(killed, "optimizer.lrr=1")
+    with locked(killed):
+        code = (
+            f"from kindling.resume import Run; from pathlib import Path; print(Run(Path({str(killed)!r})).is_running())"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == "True\n"
+
+
+def test_a_run_of_another_config_is_not_gone_on_with(killed: Path) -> None:
+    config = yaml.safe_load((killed / "config.yaml").read_text())
+    config["optimizer"]["lr"] = 0.5
+    (killed / "config.yaml").write_text(yaml.safe_dump(config))
+    text = complaint(killed)
+    assert "conf/ has changed since the run was started" in text
+    assert "optimizer.lr is 0.1, was 0.5" in text
+
+
+@pytest.mark.parametrize("override", ["hydra.job.chdir=true", "+hydra/callbacks=x", "hydra/launcher=x"])
+def test_a_folder_cannot_say_what_hydra_does(override: str, killed: Path) -> None:
+    (killed / "overrides.yaml").write_text(yaml.safe_dump(["model=xor", override]))
+    assert "overrides.yaml may not hold" in complaint(killed)
+
+
+def test_a_folder_cannot_name_what_is_executed(killed: Path, run: Run) -> None:
+    text = error_of(
+        run, "model=xor", "seed=3", "+callbacks.x={_target_:os.system,command:id}", f"resume={killed}", folder=killed
+    )
+    assert "callbacks.x._target_=os.system: a checkpoint may not name this" in text
+
+
+def test_auto_goes_on_with_the_newest_unfinished_run_like_this(
+    killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    killed.rename(tmp_path / "outputs")
+    folder = tmp_path / "outputs"
+    resumed = check_command_line(CONF, "train", ["model=xor", "seed=3", "resume=auto"])
+    assert resumed == ["model=xor", "seed=3", f"resume='{folder}'", f"hydra.run.dir='{folder}'"]
+    assert check_command_line(CONF, "train", ["model=xor", "seed=4", "resume=auto"]) == ["model=xor", "seed=4"]
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "status": "completed"}))
+    assert check_command_line(CONF, "train", ["model=xor", "seed=3", "resume=auto"]) == ["model=xor", "seed=3"]
+
+
+def test_killed_processes_go_on_to_the_same_end() -> None:
+    command = [sys.executable, "scripts/torture.py", "--kills", "2", "--models", "xor", "mlp"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("4 of 4 are the same to the bit\n")
+
+
+def test_under_slurm_the_job_is_requeued(tmp_path: Path, interrupted: Callable[..., Finished], monkeypatch) -> None:
+    """By SLURM's own command, for which another program stands in here."""
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    interrupted(CASES["xor"], 2, signal.SIGUSR1)
+    assert (tmp_path / "asked").read_text() == "requeue 17\n"
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    callback = kindling.train.construct("callbacks.last", compose_config("run_dir=unused").callbacks.last)
+    callback._note(signal.SIGTERM, None)
+    with pytest.raises(SystemExit) as exit_info:
+        callback._note(signal.SIGINT, None)
+    assert exit_info.value.code == 130
+
+
+# Weights for a new run
+
+
+def test_a_new_run_starts_from_old_weights(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    old = run(*DIGITS)
+    tuned = run(*DIGITS, f"init_from={old.folder}", "optimizer.lr=1e-9", "trainer.max_epochs=1")
+    torch.testing.assert_close(weights(tuned), checkpoint(old, "best")["state_dict"], atol=1e-6, rtol=0)
+    assert tuned.folder != old.folder
+    text = error_of(run, *DIGITS, f"init_from={old.folder}", "model.hidden_features=[128]")
+    assert "net.1.weight: (256, 64) there, (128, 64) here" in text
+    deeper = run(
+        *DIGITS, f"init_from={old.folder}/checkpoints/last.ckpt", "model.normalization=batch", "model.dropout=0"
+    )
+    assert deeper.summary["status"] == "completed"
+    assert "there is no" in error_of(run, *DIGITS, f"init_from={old.folder}/none.ckpt")
+    assert "set population=1" in error_of(run, *DIGITS, f"init_from={old.folder}", "population=2")
+
+
+def test_loggers_go_on_with_their_runs(run: Run, interrupted: Callable[..., Finished]) -> None:
+    overrides = ["model=xor", "logger=[csv,wandb]", "trainer.max_epochs=2", *QUICK]
+    stopped = interrupted(overrides, 5)
+    before = stopped.summary["loggers"]["wandb"]
+    assert resume(run, stopped, *overrides).summary["loggers"]["wandb"] == before
+    assert pd.read_csv(stopped.folder / "metrics.csv")["epoch"].tolist() == [0, 1]
