@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import prod
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from lightning import LightningDataModule
 from pydantic import NonNegativeInt, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, SequentialSampler
 
-from kindling.tasks import Task
+from kindling.data import inputs
+from kindling.errors import UserError
+from kindling.tasks import Task, restored
 
 SPLIT_SEED = 0  # which rows are held out is part of a data set, not of a run: every seed sees the same splits
 
@@ -196,6 +200,7 @@ class InMemoryDataModule(LightningDataModule):
     source: str = "in memory"  # where the data came from, for the record
     task: Task
     splits: dict[SplitName, Split]
+    state: dict[str, Any] | None = None  # out of a checkpoint
 
     def __init__(
         self,
@@ -221,11 +226,65 @@ class InMemoryDataModule(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         if not hasattr(self, "splits"):
+            task = self.task if self.state else None
             self.load()
+            if task is not None:
+                self._fit_in(task)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a model needs of the data besides their rows, as plain data: every checkpoint carries it."""
+        train = self.splits["train"]
+        shape = list(train.x.shape[1:])
+        return {"row_shape": shape, "mean": train.mean, "std": train.std, "task": self.task.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Rows that are loaded later are prepared as those were that the model learned from; if ever they are."""
+        if not hasattr(self, "splits"):
+            self.state = state_dict
+            self.task = restored(state_dict["task"])
+
+    def _fit_in(self, task: Task) -> None:
+        """Put the checkpoint's task and statistics in the place of those that these rows have."""
+        assert self.state is not None
+        loaded, shape = self.task, self.splits["train"].x.shape[1:]
+        if type(loaded) is not type(task) or loaded.out_features != task.out_features:
+            raise UserError(
+                f"data: are {loaded.name} with {loaded.out_features} outputs, and the model has learned "
+                f"{task.name} with {task.out_features}"
+            )
+        if list(shape) != self.state["row_shape"]:
+            raise UserError(f"data: have rows of shape {list(shape)}, and the model takes {self.state['row_shape']}")
+        mean, std = self.state["mean"], self.state["std"]
+        self.task = task
+        self.splits = {name: replace(split, mean=mean, std=std) for name, split in self.splits.items()}
+
+    @property
+    def row_shape(self) -> list[int]:
+        """Of one row of x."""
+        return list(self.state["row_shape"] if self.state else self.splits["train"].x.shape[1:])
+
+    def read_inputs(self, path: Path) -> Tensor:
+        """New rows of x from a file, as they are before they are standardised: float32 (N, ...).
+
+        Raises:
+            UserError: where they cannot be read, or are not what the model takes.
+        """
+        return inputs.read_array(path, self.row_shape)
+
+    def raw_inputs(self, split: SplitName) -> Tensor:
+        """The x of a split as `read_inputs` would give them."""
+        return self.splits[split].x.float()
+
+    def preprocessing(self) -> nn.Module:
+        """From what `read_inputs` gives to what the model takes."""
+        state = self.state or self.state_dict()
+        if state["mean"] is None:
+            return nn.Identity()
+        return inputs.Standardize(torch.tensor(state["mean"]), torch.tensor(state["std"]))
 
     @property
     def in_features(self) -> int:
-        return self.splits["train"].x[0].numel()
+        return prod(self.row_shape)
 
     @property
     def out_features(self) -> int:
@@ -266,3 +325,7 @@ class InMemoryDataModule(LightningDataModule):
 
     def test_dataloader(self) -> BatchLoader:
         return self._loader(self.splits["test"])
+
+    def evaluation_loader(self, split: SplitName) -> BatchLoader:
+        """The batches of any split, as those of the test are read."""
+        return self._loader(self.splits[split])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from kindling.data import inputs
 from kindling.data.tabular import TabularDataModule
 from kindling.errors import UserError, did_you_mean
 
@@ -88,18 +89,8 @@ class CSV(TabularDataModule):
                 raise UserError(f"{key}={name}: the column is named twice")
 
     def _table(self) -> "pd.DataFrame":
-        import pandas as pd
-
-        try:
-            with self.path.open() as file:
-                header = file.readline()
-            table = pd.read_csv(self.path, sep=max(",;\t", key=header.count))
-        except FileNotFoundError:
-            raise UserError(f"data.path={self.path}: no such file") from None
-        except pd.errors.EmptyDataError:
-            raise UserError(f"data.path={self.path}: the file is empty") from None
-        except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
-            raise UserError(f"data.path={self.path}: not a readable CSV file ({error})") from None
+        types = self.column_types() if self.state and hasattr(self, "encoder") else None
+        table = inputs.read_table(self.path, f"data.path={self.path}", types)
         if len(table) < self.minimum_rows:
             raise UserError(
                 f"data.path={self.path}: {len(table)} data rows are too few to split into training, validation and "

@@ -1,10 +1,12 @@
 """Pictures, kept as bytes and standardised batch by batch with the mean and spread of the training split."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from kindling.data import inputs
 from kindling.data.base import InMemoryDataModule, Split, SplitName, split_rows
 from kindling.tasks import Multiclass
 
@@ -12,10 +14,11 @@ Images = tuple[Tensor, Tensor]  # (N, H, W) bytes and (N,) labels
 
 
 class ImageDataModule(InMemoryDataModule):
-    """A subclass reads images and labels; x is (N, 1, H, W)."""
+    """A subclass reads images and labels; x is (N, 1, H, W), its values from 0 for black to `white`."""
 
     tasks = ("multiclass",)
     classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
+    white: ClassVar[int] = 255
 
     def read(self) -> dict[SplitName, Images]:
         raise NotImplementedError
@@ -25,6 +28,10 @@ class ImageDataModule(InMemoryDataModule):
         mean, std = mean_and_std(images["train"][0])
         self.splits = {name: Split(x.unsqueeze(1), y, mean, std) for name, (x, y) in images.items()}
         self.task = Multiclass(self.classes)
+
+    def read_inputs(self, path: Path) -> Tensor:
+        """From a folder of images, or an array. In MNIST, strokes are white and the ground is black."""
+        return inputs.read_images(path, self.row_shape, self.white) if path.is_dir() else super().read_inputs(path)
 
 
 def mean_and_std(images: Tensor) -> tuple[float, float]:
@@ -42,6 +49,8 @@ def stratified(x: Tensor, y: Tensor) -> dict[SplitName, Images]:
 
 class Digits(ImageDataModule):
     """1,797 handwritten digits of 8x8 pixels, 0 to 16, as shipped with scikit-learn (Alpaydin & Kaynak, 1998)."""
+
+    white = 16
 
     def read(self) -> dict[SplitName, Images]:
         from sklearn.datasets import load_digits

@@ -1,16 +1,22 @@
-"""Tables: columns imputed, standardised and one-hot encoded by scikit-learn, fitted on the training split alone."""
+"""Tables: columns imputed, standardised and one-hot encoded, with what is fitted on the training split alone."""
 
+from dataclasses import asdict
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from kindling.data import inputs
 from kindling.data.base import InMemoryDataModule, Split, SplitName, split_rows
+from kindling.data.encoder import Encoder
+from kindling.errors import UserError, shown
 from kindling.tasks import Binary, Multiclass, Regression
 
 if TYPE_CHECKING:
-    import pandas as pd  # pandas and scikit-learn take a second to import: only the data sets that need them do
+    import pandas as pd  # takes half a second to import: only the data sets that need it do
 
 
 class TabularDataModule(InMemoryDataModule):
@@ -41,14 +47,15 @@ class TabularDataModule(InMemoryDataModule):
         return split_rows(len(y), classes)
 
     def load(self) -> None:
-        x, y = self.read()
+        x, y = (table.rename(columns=str) for table in self.read())
         rows = self.rows_of_splits(y)
-        self.encoder = encoder(x, self.standardize).fit(x.iloc[rows["train"]])
-        features = torch.tensor(self.encoder.transform(x), dtype=torch.float32)
+        if not hasattr(self, "encoder"):
+            self.encoder = Encoder.fit(x.iloc[rows["train"]], self.standardize)
+        features = torch.tensor(self.encoder.transform(x, self.source), dtype=torch.float32)
         targets = self._targets(y, rows["train"])
         self.splits = {name: Split(features[rows[name]], targets[rows[name]]) for name in rows}
 
-    def _targets(self, y: "pd.DataFrame", train: np.ndarray) -> torch.Tensor:
+    def _targets(self, y: "pd.DataFrame", train: np.ndarray) -> Tensor:
         if self.kind == "regression":
             targets = torch.tensor(y.to_numpy(), dtype=torch.float32)
             if self.standardize:
@@ -58,26 +65,42 @@ class TabularDataModule(InMemoryDataModule):
                 self.task = Regression(torch.zeros(y.shape[1]), torch.ones(y.shape[1]))
             return targets
         column = y.iloc[:, 0]
-        classes = sorted(column.unique())
-        self.task = (Binary if self.kind == "binary" else Multiclass)([str(value) for value in classes])
-        return torch.tensor(column.map({value: index for index, value in enumerate(classes)}).to_numpy())
+        classes = [str(value) for value in sorted(column.unique())]
+        if isinstance(known := getattr(self, "task", None), Binary | Multiclass):  # of the checkpoint
+            for name in [name for name in classes if name not in known.classes]:
+                raise UserError(f"{self.source}: the class {shown(name)} is none of {', '.join(known.classes)}")
+            classes = known.classes
+        self.task = (Binary if self.kind == "binary" else Multiclass)(classes)
+        return torch.tensor(column.map(str).map({name: index for index, name in enumerate(classes)}).to_numpy())
 
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "encoder": asdict(self.encoder)}
 
-def encoder(x: "pd.DataFrame", standardize: bool) -> Any:
-    """An unfitted scikit-learn transformer of the columns of x into numbers without gaps."""
-    from sklearn.compose import make_column_selector, make_column_transformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        if self.state is state_dict and "encoder" in state_dict:
+            self.encoder = Encoder(**state_dict["encoder"])
 
-    numeric = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler() if standardize else "passthrough"
-    )
-    categorical = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    return make_column_transformer(
-        (numeric, make_column_selector(dtype_include=np.number)),
-        (categorical, make_column_selector(dtype_exclude=np.number)),
-    )
+    def read_inputs(self, path: Path) -> Tensor:
+        """From a CSV file with the columns that the model takes, in any order and with any others."""
+        if path.suffix != ".csv":
+            raise UserError(f"{path}: is no input of this model; give a .csv file with the columns of its table")
+        table = inputs.read_table(path, str(path), self.column_types())
+        return torch.tensor(self.encoder.matrix(table, str(path)), dtype=torch.float32)
+
+    def column_types(self) -> dict[str, type]:
+        """How to read what were texts in training, whatever the values of another file look like."""
+        categories = {name: known for name, known in self.encoder.columns.items() if known is not None}
+        return {name: str for name, known in categories.items() if not {"", "True", "False"}.issuperset(known)}
+
+    def raw_inputs(self, split: SplitName) -> Tensor:
+        scaled = self.splits[split].x.double() * torch.tensor(self.encoder.std, dtype=torch.float64)
+        return (scaled + torch.tensor(self.encoder.mean, dtype=torch.float64)).float()
+
+    def preprocessing(self) -> inputs.Standardize:
+        """In double precision, as in training: a year has few digits that differ."""
+        mean, std, median = self.encoder.mean, self.encoder.std, self.encoder.median
+        return inputs.Standardize(*(torch.tensor(values, dtype=torch.float64) for values in (mean, std, median)))
 
 
 class Diabetes(TabularDataModule):
