@@ -28,7 +28,18 @@ ACCELERATORS = {
 
 SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
 CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
-SETTINGS = [*CHOICES, "seed", "monitor", "population", "steps_per_call", "compile", "resume", "init_from", "run_dir"]
+SETTINGS = [
+    *CHOICES,
+    "seed",
+    "monitor",
+    "population",
+    "steps_per_call",
+    "compile",
+    "resume",
+    "init_from",
+    "allowed_packages",
+    "run_dir",
+]
 
 
 def problems(cfg: DictConfig) -> list[str]:
@@ -74,6 +85,9 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
         yield f"steps_per_call={steps}: should be auto or a whole number from 1"
     if not isinstance(cfg.get("compile"), bool):
         yield f"compile={cfg.get('compile')}: should be true or false"
+    packages = cfg.get("allowed_packages")
+    if not isinstance(packages, list) or not all(isinstance(name, str) for name in packages):
+        yield f"allowed_packages={packages}: should be a list of names, like [my_project]"
     for key, choices in CHOICES.items():
         if cfg.get(key) not in choices:
             yield f"{key}={cfg.get(key)}: should be {' or '.join(choices)}"

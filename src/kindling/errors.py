@@ -1,11 +1,31 @@
 """What went wrong, in words for the person who can mend it."""
 
 import difflib
-from collections.abc import Iterable
+import errno
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class UserError(Exception):
     """A mistake in the input, the configuration or the machine. The message is all that the user sees of it."""
+
+
+@contextmanager
+def told_in_a_sentence() -> Iterator[None]:
+    """End a script with `error: ...` and code 1 where the user can mend what is wrong; with 130 after Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        sys.exit(f"error: {error}")
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.errors import UserError, did_you_mean, listed
@@ -28,6 +28,7 @@ OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cach
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
 SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "steps_per_call"}
 OPTIONAL_GROUPS = {"experiment", "debug"}
+REPLACEABLE = ("data", "loss", "trainer")  # groups of which a finished run can be given another option
 
 
 def check_command_line(config_dir: Path, config_name: str, argv: list[str], usage: str = "") -> list[str]:
@@ -221,3 +222,38 @@ def _type_problems(key: str, default: Any, value: Any) -> Iterator[str]:
         yield f"{key}={shown}: is a section with the keys {', '.join(map(str, default))}"
     elif isinstance(value, list | dict):
         yield f"{key}={shown}: should be a single value, like {default}"
+
+
+def changed(config_dir: Path, config: dict[str, Any], texts: Sequence[str]) -> DictConfig:
+    """The `config` of a finished run with overrides: of values, or of its data, loss or trainer by options of conf/.
+
+    Raises:
+        UserError: with every mistake.
+    """
+    if not texts:
+        return OmegaConf.create(config)
+    problems: list[str] = []
+    with initialize_config_dir(str(config_dir.absolute()), version_base="1.3"):
+        overrides = list(_parse(list(texts), problems))
+        choices = [o for o in overrides if _options(o)]
+        problems += [f"{o.input_line}: one value is needed, not several" for o in overrides if o.is_sweep_override()]
+        problems += [
+            f"{o.input_line}: a finished run keeps its {o.key_or_group}; only {', '.join(REPLACEABLE)} can be replaced"
+            for o in choices
+            if o.key_or_group not in REPLACEABLE or o.is_delete()
+        ]
+        for combination in _combinations(choices, problems) if choices and not problems else []:
+            composed: Any = OmegaConf.to_container(compose("train", combination))
+            config = {**config, **{o.key_or_group: composed[o.key_or_group] for o in choices}}
+    values = [o for o in overrides if o not in choices]
+    problems += [] if problems else _value_problems(config, values)
+    if problems:
+        raise UserError(listed(problems))
+    cfg = OmegaConf.create(config)
+    for override in values:
+        if override.is_delete():
+            section, _, name = override.key_or_group.rpartition(".")
+            del (OmegaConf.select(cfg, section) if section else cfg)[name]
+        else:
+            OmegaConf.update(cfg, override.key_or_group, override.value(), force_add=True)
+    return cfg
