@@ -1,0 +1,42 @@
+"""Run folders as tables. python scripts/runs.py [list|best|compare RUN RUN] [--in outputs] [--sort METRIC]
+
+list      all runs, sweeps included; the latest last, or with --sort the best first
+best      the best run on each data set, by its test
+compare   what differs between two runs: configs and scores
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from kindling.errors import told_in_a_sentence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", nargs="?", choices=["list", "best", "compare"], default="list")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="of compare: two run folders")
+    parser.add_argument("--in", dest="root", default="outputs", metavar="FOLDER", help="where the runs are")
+    parser.add_argument("--sort", metavar="METRIC", help="such as test/acc")
+    parser.add_argument("--mode", choices=["min", "max"], help="whether the least or the most of the metric is best")
+    args = parser.parse_args(argv)
+    if len(args.runs) != (2 if args.verb == "compare" else 0):
+        parser.error("compare takes two run folders, list and best take none (--in FOLDER says where to look)")
+    with told_in_a_sentence():
+        from kindling import records
+
+        if args.verb == "compare":
+            table = records.compare_runs(*args.runs)
+        else:
+            table = records.list_runs(args.root)
+            if args.verb == "best":
+                table = records.best_runs(table, args.sort, args.mode)
+            elif args.sort:
+                table = records.ranked(table, args.sort, args.mode)
+        if table.empty:
+            print("the two do not differ" if args.verb == "compare" else f"no runs in {args.root}")
+        else:
+            print(table.to_string(index=args.verb == "compare", na_rep="-", float_format="{:.4g}".format))
+
+
+if __name__ == "__main__":
+    main()
