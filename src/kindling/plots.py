@@ -1,19 +1,29 @@
 """Figures of a run, written as PNG files."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib import figure as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from kindling.data.base import Split
 from kindling.models.base import SupervisedModule
 from kindling.tasks import Binary, Multiclass, Regression
+
+
+class Figure(mpl.Figure):
+    """Shows itself in a notebook, whether or not pyplot has been set up there."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
 
 
 def draw_learning_curves(run_dir: Path) -> None:
@@ -117,7 +127,7 @@ def predicted_against_true(predictions: Tensor, y: Tensor) -> Figure:
     return figure
 
 
-def confusion_matrix(predicted: Tensor, y: Tensor, classes: list[str]) -> Figure:
+def confusion_matrix(predicted: Tensor, y: Tensor, classes: list[str], split: str = "test") -> Figure:
     """Counts, rows by true class; the colours show mistakes only."""
     size = len(classes)
     counts = torch.bincount(y * size + predicted, minlength=size**2).reshape(size, size).numpy()
@@ -130,7 +140,7 @@ def confusion_matrix(predicted: Tensor, y: Tensor, classes: list[str]) -> Figure
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8)
     axes.set_xticks(range(size), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
     axes.set_yticks(range(size), classes)
-    axes.set(xlabel="predicted", ylabel="true", title=f"test split: {np.trace(counts)} of {counts.sum()} right")
+    axes.set(xlabel="predicted", ylabel="true", title=f"{split} split: {np.trace(counts)} of {counts.sum()} right")
     return figure
 
 

@@ -1,0 +1,37 @@
+"""What a finished run predicts. python scripts/predict.py RUN [--input FILE_OR_FOLDER] --output predictions.csv
+
+RUN is a run folder (its best checkpoint is taken) or a checkpoint, which needs neither its folder nor its data.
+The input is the test split, or
+  a CSV file: the columns that the model was trained on, in any order, others are ignored;
+  a folder of PNG and JPEG images, made grey and scaled to the model's size: light strokes on a dark ground,
+  as in MNIST, or with --invert the other way round;
+  a .npy file: one row of numbers for each row of predictions.
+The output has a row for each of the input: the class and all probabilities, or the value in the target's units.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from kindling.errors import told_in_a_sentence
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in train.py: data.path=moved.csv")
+    parser.add_argument("--input", default="test", metavar="FILE_OR_FOLDER")
+    parser.add_argument("--invert", action="store_true", help="the images are dark on a light ground")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.csv")
+    args = parser.parse_args(argv)
+    with told_in_a_sentence():
+        from kindling.runs import Run
+
+        table = Run(args.run, args.overrides).predictions(args.input, args.invert)
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(args.output, index=False)
+        print(f"{len(table):,} predictions in {args.output}")
+
+
+if __name__ == "__main__":
+    main()
