@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,34 +9,22 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
-from kindling import checkpoints, config, trust
-from kindling.confinement import confined
+from kindling import checkpoints
 from kindling.data.base import InMemoryDataModule, SplitName
 from kindling.data.images import ImageDataModule
 from kindling.data.inputs import image_files
-from kindling.errors import UserError, listed
+from kindling.errors import UserError, shown
 from kindling.models.base import SupervisedModule
-from kindling.models.predictor import Predictor
-from kindling.overrides import changed
+from kindling.models.predictor import Predictor, probabilities, table
 from kindling.records import list_runs
-from kindling.tasks import Binary, Multiclass, Task
+from kindling.reopening import reopened
+from kindling.tasks import Binary, Multiclass
 from kindling.train import build_model, construct, quiet
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-CONF = Path(__file__).parents[2] / "conf"  # where the package is installed to be edited; elsewhere there are no options
-EVALUATED_WITH = {"_target_", "accelerator", "precision", "limit_test_batches"}  # keys of the trainer
-ONE_DEVICE = {
-    "devices": 1,
-    "strategy": "auto",
-    "enable_checkpointing": False,
-    "enable_model_summary": False,
-    "enable_progress_bar": False,
-}
 
 
 class Run:
@@ -104,35 +91,14 @@ class Run:
 
     @cached_property
     def cfg(self) -> DictConfig:
-        """The config with the overrides, without what is for training alone, and held against what it may name."""
-        packages, own = self._own_settings()
-        saved = {**own, **copy.deepcopy(self._content["config"]), "callbacks": {}, "logger": {}}
-        if isinstance(saved.get("trainer"), dict):
-            saved["trainer"] = {k: v for k, v in saved["trainer"].items() if k in EVALUATED_WITH} | ONE_DEVICE
-        for text in self.overrides:
-            clear(saved, text.lstrip("+~").partition("=")[0])  # what the user sets, the checkpoint has no say in
-        problems = trust.problems(saved, packages)
-        if problems:
-            raise UserError(f"{self.checkpoint} was not opened: {listed(problems)}")
-        saved = confined(saved, self.folder, Path(os.environ.get("KINDLING_DATA", "data")))
-        cfg = changed(CONF, {**saved, "allowed_packages": list(packages)}, self.overrides)
-        problems = config.problems(cfg)
-        if problems:
-            raise UserError(listed(problems))
+        """What is built from: the config with the overrides, and without what is for training alone."""
+        quiet()
+        cfg = reopened(self._content["config"], self.checkpoint, self.folder, self.overrides, self.allowed_packages)
         if cfg.population > 1:
             raise UserError(
                 f"{self.checkpoint} holds all {cfg.population} models of a population; open best.ckpt, the best of them"
             )
         return cfg
-
-    def _own_settings(self) -> tuple[Collection[str], dict[str, Any]]:
-        """The packages that the user allows, and the settings of this project, for those that the run did not have."""
-        own: Any = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml")) if CONF.exists() else {}
-        packages = own.get("allowed_packages", []) if self.allowed_packages is None else self.allowed_packages
-        for text in self.overrides:
-            if text.startswith("allowed_packages="):
-                packages = OmegaConf.to_container(OmegaConf.from_dotlist([text]))["allowed_packages"]  # type: ignore[index,call-overload]
-        return packages, {key: own[key] for key in config.SETTINGS if key in own and key != "run_dir"}
 
     @cached_property
     def described(self) -> InMemoryDataModule:
@@ -146,8 +112,12 @@ class Run:
             return datamodule
         try:
             datamodule.load_state_dict(state)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError):
-            raise UserError(f"{self.checkpoint} is damaged: what it says of its data does not fit together") from None
+            datamodule.preprocessing()
+            if datamodule.in_features < 1:
+                raise ValueError(state["row_shape"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = shown(f"{type(error).__name__}: {error}")
+            raise UserError(f"{self.checkpoint}: what it says of its data does not fit together ({reason})") from None
         return datamodule
 
     @cached_property
@@ -160,14 +130,27 @@ class Run:
     @cached_property
     def model(self) -> SupervisedModule:
         """With its weights, on the CPU, in eval mode. Needs no data."""
+        cfg, datamodule = self.cfg, self.described
         with torch.random.fork_rng(devices=[]):
-            model = build_model(self.cfg, self.described)
-        try:
-            model.load_state_dict(self._content["state_dict"], assign=True)  # in the precision that they have
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{self.checkpoint} does not fit {self.cfg.model._target_}: {reason}") from None
+            try:
+                with torch.device("meta"):  # where sizes that a checkpoint makes up take no memory
+                    self._check_sizes(build_model(cfg, datamodule))
+            except (NotImplementedError, RuntimeError):
+                pass  # an initialisation that looks at values, of which there are none there
+            model = build_model(cfg, datamodule)
+        self._check_sizes(model)
+        model.load_state_dict(self._content["state_dict"], assign=True)  # in the precision that they have
         return model.eval()
+
+    def _check_sizes(self, model: SupervisedModule) -> None:
+        saved, own = self._content["state_dict"], model.state_dict()
+        for name in [*own, *(name for name in saved if name not in own)]:
+            here, there = (list(weights[name].shape) if name in weights else "absent" for weights in (own, saved))
+            if here != there:
+                raise UserError(
+                    f"{self.checkpoint} does not fit {self.cfg.model._target_}: {shown(name)} is {here} in the model "
+                    f"and {there} in the checkpoint"
+                )
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -176,12 +159,13 @@ class Run:
 
     def evaluate(self, split: SplitName = "test") -> dict[str, float]:
         """The metrics of a split; on the device and in the precision of the run they are the run's, to the digit."""
-        quiet()
         torch.set_float32_matmul_precision("high")
         trainer = construct("trainer", self.cfg.trainer, logger=False)
+        model = copy.deepcopy(self.model)  # which another precision may change
+        if not str(self.cfg.trainer.get("precision")).startswith(("64", "16-true", "bf16-true")):
+            model.float()
         self.datamodule.trainer = trainer
-        loader = self.datamodule.evaluation_loader(split)
-        (metrics,) = trainer.test(self.model, dataloaders=loader, verbose=False)
+        (metrics,) = trainer.test(model, dataloaders=self.datamodule.evaluation_loader(split), verbose=False)
         return {name.replace("test/", f"{split}/"): value for name, value in metrics.items()}
 
     def predictions(self, source: str | Path = "test", invert: bool = False) -> "pd.DataFrame":
@@ -220,35 +204,3 @@ class Run:
         return plots.confusion_matrix(predicted, rows.y, task.classes, split)
 
     list = staticmethod(list_runs)
-
-
-def clear(node: Any, key: str) -> None:
-    """Set what is at a dotted key to null, where it is there."""
-    *sections, name = key.split(".")
-    for section in sections:
-        node = node.get(section) if isinstance(node, dict) else None
-    if isinstance(node, dict) and name in node:
-        node[name] = None
-
-
-def probabilities(task: Task, predictions: Tensor) -> Tensor:
-    """(N, C), of each class; a binary task predicts that of the second alone."""
-    return torch.stack([1 - predictions, predictions], dim=1) if isinstance(task, Binary) else predictions
-
-
-def table(task: Task, predictions: Tensor, y: Tensor | None = None) -> "pd.DataFrame":
-    """Columns `class` and the probability of each, or `prediction` (several are numbered); and what is `true`."""
-    import pandas as pd
-
-    if isinstance(task, Binary | Multiclass):
-        chances = probabilities(task, predictions)
-        classes = {"class": [task.classes[place] for place in chances.argmax(dim=1).tolist()]}
-        true = {} if y is None else {"true": [task.classes[place] for place in y.tolist()]}
-        columns = {f"probability_{name}": chances[:, place].numpy() for place, name in enumerate(task.classes)}
-        return pd.DataFrame({**classes, **true, **columns})
-    values = {"prediction": predictions} if y is None else {"prediction": predictions, "true": y}
-    columns = {}
-    for name, columns_of in values.items():
-        for place, column in enumerate(columns_of.T):
-            columns[f"{name}_{place}" if columns_of.shape[1] > 1 else name] = column.numpy()
-    return pd.DataFrame(columns)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kindling.data import inputs
 from kindling.data.base import InMemoryDataModule, Split, SplitName, split_rows
@@ -97,8 +97,10 @@ class TabularDataModule(InMemoryDataModule):
         scaled = self.splits[split].x.double() * torch.tensor(self.encoder.std, dtype=torch.float64)
         return (scaled + torch.tensor(self.encoder.mean, dtype=torch.float64)).float()
 
-    def preprocessing(self) -> inputs.Standardize:
+    def preprocessing(self) -> nn.Module:
         """In double precision, as in training: a year has few digits that differ."""
+        if not hasattr(self, "encoder"):  # the model has learned from other data than tables
+            return super().preprocessing()
         mean, std, median = self.encoder.mean, self.encoder.std, self.encoder.median
         return inputs.Standardize(*(torch.tensor(values, dtype=torch.float64) for values in (mean, std, median)))
 

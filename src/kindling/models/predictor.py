@@ -1,7 +1,15 @@
+"""From inputs as they come to predictions, as a module and as a table."""
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from kindling.models.base import SupervisedModule
+from kindling.tasks import Binary, Multiclass, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Predictor(nn.Module):
@@ -20,3 +28,26 @@ class Predictor(nn.Module):
     @torch.no_grad()
     def predict(self, x: Tensor, batch_size: int = 1024) -> Tensor:
         return torch.cat([self(rows) for rows in x.split(batch_size)])
+
+
+def probabilities(task: Task, predictions: Tensor) -> Tensor:
+    """(N, C), of each class; a binary task predicts that of the second alone."""
+    return torch.stack([1 - predictions, predictions], dim=1) if isinstance(task, Binary) else predictions
+
+
+def table(task: Task, predictions: Tensor, y: Tensor | None = None) -> "pd.DataFrame":
+    """Columns `class` and the probability of each, or `prediction` (several are numbered); and what is `true`."""
+    import pandas as pd
+
+    if isinstance(task, Binary | Multiclass):
+        chances = probabilities(task, predictions)
+        classes = {"class": [task.classes[place] for place in chances.argmax(dim=1).tolist()]}
+        true = {} if y is None else {"true": [task.classes[place] for place in y.tolist()]}
+        columns = {f"probability_{name}": chances[:, place].numpy() for place, name in enumerate(task.classes)}
+        return pd.DataFrame({**classes, **true, **columns})
+    values = {"prediction": predictions} if y is None else {"prediction": predictions, "true": y}
+    columns = {}
+    for name, columns_of in values.items():
+        for place, column in enumerate(columns_of.T):
+            columns[f"{name}_{place}" if columns_of.shape[1] > 1 else name] = column.numpy()
+    return pd.DataFrame(columns)
