@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from kindling.data.inputs import Standardize
 from kindling.data.tabular import TabularDataModule
-from kindling.errors import UserError
+from kindling.errors import UserError, shown
 from kindling.models.predictor import Predictor
 from kindling.runs import Run
 from kindling.tasks import Binary, Multiclass, Regression
@@ -36,11 +37,22 @@ def export(run: Run, kind: Format, path: Path) -> tuple[float, str]:
             f"--format onnx: {', '.join(missing)} missing; pip install -e '.[export]' installs what it needs"
         )
     x, expected, name = real_inputs(run)
+    example = torch.zeros(2, *x.shape[1:])
     path.parent.mkdir(parents=True, exist_ok=True)
-    predict = {"torch-export": as_program, "onnx": as_onnx, "state-dict": as_state_dict}[kind](run.predictor, x, path)
+    write = {"torch-export": as_program, "onnx": as_onnx, "state-dict": as_state_dict}[kind]
+    try:
+        predict = write(run.predictor, example, path)
+    except OSError:
+        raise
+    except Exception as error:  # whatever a tracer makes of a model
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"--format {kind}: {run.cfg.model._target_} cannot be exported ({shown(reason, 300)})"
+        ) from error
     scale = run.model.task.std if isinstance(run.model.task, Regression) else 1.0
-    with torch.no_grad():
-        return ((predict(x) - expected).abs() / scale).max().item(), name
+    with torch.no_grad():  # one row, then many: the number of rows is free
+        predictions = torch.cat([predict(rows) for rows in (x[:1], *x[1:].split(1024)) if len(rows)])
+    return ((predictions - expected).abs() / scale).max().item(), name
 
 
 def real_inputs(run: Run) -> tuple[Tensor, Tensor, str]:
@@ -51,25 +63,27 @@ def real_inputs(run: Run) -> tuple[Tensor, Tensor, str]:
         split = run.datamodule.splits["test"]
     except (UserError, OSError) as error:  # the model is there, its data are not
         x = torch.randn(100, *run.described.row_shape)
+        if isinstance(scaling := run.predictor.preprocessing, Standardize):
+            x = (x * scaling.std + scaling.mean).float()
         return x, run.predictor.predict(x), f"random inputs, since there are no real ones ({error})"
     x = run.datamodule.raw_inputs("test")
     return x, plots.predict(run.model, split), f"{len(x):,} rows of the test split"
 
 
-def as_program(predictor: Predictor, x: Tensor, path: Path) -> Predict:
+def as_program(predictor: Predictor, example: Tensor, path: Path) -> Predict:
     """By torch.export, for any number of rows: `torch.export.load(path).module()(x)`."""
-    program = torch.export.export(predictor, (x[:2],), dynamic_shapes={"x": {0: torch.export.Dim("rows")}})
+    program = torch.export.export(predictor, (example,), dynamic_shapes={"x": {0: torch.export.Dim("rows")}})
     torch.export.save(program, path)
     return torch.export.load(path).module()
 
 
-def as_onnx(predictor: Predictor, x: Tensor, path: Path) -> Predict:
+def as_onnx(predictor: Predictor, example: Tensor, path: Path) -> Predict:
     """By torch.onnx, in one file, with an input x and an output prediction, for any number of rows."""
     import onnxruntime
 
     torch.onnx.export(
         predictor,
-        (x[:2],),
+        (example,),
         path,
         dynamo=True,
         dynamic_shapes={"x": {0: torch.export.Dim("rows")}},
@@ -82,7 +96,7 @@ def as_onnx(predictor: Predictor, x: Tensor, path: Path) -> Predict:
     return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
 
 
-def as_state_dict(predictor: Predictor, x: Tensor, path: Path) -> Predict:
+def as_state_dict(predictor: Predictor, example: Tensor, path: Path) -> Predict:
     """Tensors by name: those of the model, of its preprocessing, and of its task."""
     torch.save(predictor.state_dict(), path)
     other = copy.deepcopy(predictor)
