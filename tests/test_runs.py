@@ -249,9 +249,19 @@ def test_a_table_is_exported_with_its_gaps_and_without_its_file(
 def test_an_export_that_differs_is_refused(
     finished: Callable[[str], Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kindling.export.as_state_dict", lambda predictor, x, path: lambda x: predictor(x) + 0.001)
+    monkeypatch.setattr(
+        "kindling.export.as_state_dict", lambda predictor, example, path: lambda x: predictor(x) + 0.001
+    )
     text = error_of(export.main, finished("xor").folder, "--format", "state-dict", "--output", tmp_path / "model")
     assert text == f"{tmp_path / 'model'}: its predictions differ by 0.001, more than 0.0001"
+
+
+def test_a_model_that_cannot_be_exported_is_named(
+    finished: Callable[[str], Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kindling.models.xor.XOR.forward", lambda self, x: self.net(x) if x.sum() > 0 else -self.net(x))
+    text = error_of(export.main, finished("xor").folder, "--output", tmp_path / "model.pt2")
+    assert text.startswith("--format torch-export: kindling.models.xor.XOR cannot be exported (")
 
 
 def test_missing_packages_are_named(finished: Callable[[str], Finished], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,27 +344,68 @@ def rewritten(path: Path, change: Callable[[dict], None]) -> Path:
 def test_a_checkpoint_may_name_only_what_the_user_allows(
     alone: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my_project.py").write_text("from kindling.models.xor import XOR\nclass Mine(XOR): pass\n")
+    (tmp_path / "own_nets.py").write_text("from kindling.models.xor import XOR\nclass Mine(XOR): pass\n")
     monkeypatch.syspath_prepend(tmp_path)
 
     def change(content: dict) -> None:
-        content["config"]["model"]["_target_"] = "my_project.Mine"
-        content["config"]["allowed_packages"] = ["my_project"]  # it has no say in this
+        content["config"]["model"]["_target_"] = "own_nets.Mine"
+        content["config"]["allowed_packages"] = ["own_nets"]  # it has no say in this
 
     path = rewritten(alone("xor"), change)
     text = error_of(evaluate.main, path)
-    assert "model._target_=my_project.Mine: a checkpoint may not name this" in text
+    assert "model._target_=own_nets.Mine: a checkpoint may not name this" in text
     assert "allowed_packages" in text
-    evaluate.main([str(path), "allowed_packages=[my_project]"])
-    assert type(Run(path, allowed_packages=["my_project"]).model).__name__ == "Mine"
+    evaluate.main([str(path), "allowed_packages=[own_nets]"])
+    assert type(Run(path, allowed_packages=["own_nets"]).model).__name__ == "Mine"
 
 
-def test_what_a_checkpoint_says_of_its_data_is_not_trusted(alone: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"task": {"kind": "os.system", "command": "true"}},
+        {"row_shape": ["a"]},
+        {"row_shape": 2},
+        {"row_shape": [-2]},
+        {"mean": "a"},
+        {"mean": {}},
+    ],
+)
+def test_what_a_checkpoint_says_of_its_data_is_not_trusted(state: dict, alone: Callable[[str], Path]) -> None:
+    path = rewritten(alone("xor"), lambda content: content["XOR"].update(state))
+    text = error_of(predict.main, path, "--input", path, "--output", path.with_suffix(".csv"))
+    assert text.startswith(f"{path}: what it says of its data does not fit together (")
+
+
+def test_a_checkpoint_cannot_ask_for_more_memory_than_its_weights_take(alone: Callable[[str], Path]) -> None:
     def change(content: dict) -> None:
-        content["XOR"]["task"] = {"kind": "os.system", "command": "true"}
+        content["config"]["model"]["hidden_features"] = [10**9, 10**9]  # 4 exabytes
 
-    text = error_of(evaluate.main, rewritten(alone("xor"), change))
-    assert text.endswith("is damaged: what it says of its data does not fit together")
+    path = rewritten(alone("digits"), change)
+    assert error_of(evaluate.main, path) == (
+        f"{path} does not fit kindling.models.mlp.MLP: net.1.weight is [1000000000, 64] in the model "
+        "and [256, 64] in the checkpoint"
+    )
+
+
+def test_a_run_of_another_device_is_opened_on_what_is_there(
+    alone: Callable[[str], Path], finished: Callable[[str], Finished]
+) -> None:
+    def change(content: dict) -> None:
+        content["config"]["trainer"].update(accelerator="tpu", devices=8, strategy="ddp")
+
+    run = Run(rewritten(alone("xor"), change))
+    assert run.evaluate() == pytest.approx(finished("xor").summary["metrics"])
+    with pytest.raises(UserError, match=r"trainer.accelerator=tpu: there is none on this machine"):
+        _ = Run(run.path, ["trainer.accelerator=tpu"]).model
+
+
+def test_another_precision_leaves_the_model_as_it_is(finished: Callable[[str], Finished]) -> None:
+    run = Run(finished("double").folder, ["trainer.precision=32-true"])
+    assert run.evaluate() == pytest.approx(finished("double").summary["metrics"], rel=1e-4)
+    assert next(run.model.parameters()).dtype == torch.float64
+    assert run.predictions()["prediction"].to_numpy() == pytest.approx(
+        Run(run.path).predictions("test")["prediction"].to_numpy()
+    )
 
 
 def test_a_checkpoint_without_a_description_of_its_data_asks_the_data(
