@@ -1,9 +1,11 @@
 """The README keeps its word: its commands compose, its tables are complete, its example files run."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -21,6 +23,21 @@ EXAMPLES = dict(
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "conv" not in c and "circles" not in c])
 def test_every_command_passes_the_check(command: str) -> None:
     check_command_line(CONF, "train", shlex.split(command)[2:])
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"python (scripts/[^`\n#|;]*)", README))))
+def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the run, which is not there."""
+    script, *argv = shlex.split(command)
+    module = importlib.import_module(Path(script).stem)
+    monkeypatch.setattr("kindling.records.list_runs", lambda root: pd.DataFrame())
+    monkeypatch.setattr("kindling.records.best_runs", lambda *args: pd.DataFrame())
+    if "RUN" not in argv:
+        module.main(argv)
+        return
+    with pytest.raises(SystemExit) as exit_info:
+        module.main(argv)
+    assert str(exit_info.value.code).startswith("error: RUN: ")
 
 
 @pytest.mark.parametrize("group", sorted(folder.name for folder in CONF.iterdir() if folder.is_dir()))
@@ -60,5 +77,5 @@ def test_the_example_files_learn(
 
 def test_make_knows_the_targets_of_the_readme() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"\bmake ([a-z]+)", README)):
+    for target in set(re.findall(r"(?:^|`)make ([a-z]+)", README, flags=re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
