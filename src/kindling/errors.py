@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # and not bugs
 
 
 class UserError(Exception):
@@ -23,9 +23,9 @@ def told_in_a_sentence() -> Iterator[None]:
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if error.errno not in OF_THE_MACHINE:
+        if error.filename is None and error.errno not in OF_THE_MACHINE:
             raise
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error.strerror}")
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from kindling.overrides import changed
 
 CONF = Path(__file__).parents[2] / "conf"  # where the package is installed to be edited; elsewhere there are no options
 EVALUATED_WITH = {"_target_", "accelerator", "precision", "limit_test_batches"}  # keys of the trainer
+BUILT = ("data", "model", "loss", "optimizer", "scheduler", "trainer")  # sections
 ONE_DEVICE = {
     "devices": 1,
     "strategy": "auto",
@@ -40,11 +41,16 @@ def reopened(
     """
     packages, settings = own_settings(overrides, allowed_packages)
     saved = {**settings, **copy.deepcopy(saved), "callbacks": {}, "logger": {}}
+    nameless = [
+        f"{key}: names no class"
+        for key in BUILT
+        if not isinstance(saved.get(key), dict) or "_target_" not in saved[key]
+    ]
     if isinstance(saved.get("trainer"), dict):
         saved["trainer"] = evaluating(saved["trainer"])
     for text in overrides:
         clear(saved, text.lstrip("+~").partition("=")[0])  # what the user sets, the checkpoint has no say in
-    problems = trust.problems(saved, packages)
+    problems = nameless or trust.problems(saved, packages)
     if problems:
         raise UserError(f"{checkpoint} was not opened: {listed(problems)}")
     saved = confined(saved, run_dir, Path(os.environ.get("KINDLING_DATA", "data")))
@@ -65,6 +71,8 @@ def own_settings(
         if text.startswith("allowed_packages="):
             given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([text]))
             packages = given["allowed_packages"]
+            if not isinstance(packages, list):
+                raise UserError(f"{text}: should be a list of names, like allowed_packages=[my_project]")
     return packages, {key: own[key] for key in config.SETTINGS if key in own and key != "run_dir"}
 
 
