@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import evaluate
 import export
 import predict
 import runs
-from conftest import Finished, compose_config
+from conftest import ROOT, Finished, compose_config
 from kindling.checkpoints import load
 from kindling.data.csv import CSV
 from kindling.data.encoder import Encoder
@@ -103,6 +105,19 @@ def test_an_evaluation_gives_the_numbers_of_the_run_to_the_last_digit(
 ) -> None:
     evaluate.main([str(finished(case).folder), "--json"])
     assert json.loads(capsys.readouterr().out) == finished(case).summary["metrics"]
+
+
+def test_the_command_line_prints_the_metrics_and_no_noise(finished: Callable[[str], Finished]) -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/evaluate.py", str(finished("xor").folder), "data.batch_size=2"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    metrics = finished("xor").summary["metrics"]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"test/acc   {metrics['test/acc']:.6g}\ntest/loss  {metrics['test/loss']:.6g}\n"
 
 
 @pytest.mark.parametrize("case", ["digits", "csv"])
@@ -284,6 +299,7 @@ def test_missing_packages_are_named(finished: Callable[[str], Finished], monkeyp
         (["RUN", "data.batch_size=0"], "data.batch_size=0: should be greater than 0"),
         (["RUN", "data.batch_size=1,2"], "data.batch_size=1,2: one value is needed, not several"),
         (["RUN", "model.hidden_features=[3]"], "does not fit kindling.models.mlp.MLP"),
+        (["RUN", "allowed_packages=mine"], "allowed_packages=mine: should be a list of names, like allowed_packages=["),
         (["RUN", "split=tset"], "split=tset: should be one of train, val, test; did you mean test?"),
         (["EMPTY"], "EMPTY: has no checkpoints/best.ckpt; name the folder of a run, or a checkpoint"),
     ],
@@ -327,6 +343,13 @@ def test_inputs_that_do_not_fit_are_told_in_a_sentence(
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_an_output_that_cannot_be_written_is_told(finished: Callable[[str], Finished], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = error_of(predict.main, finished("xor").folder, "--output", tmp_path / "file" / "out.csv")
+    assert text == f"{tmp_path / 'file'}: File exists"
+    assert error_of(predict.main, finished("xor").folder, "--output", tmp_path) == f"{tmp_path}: Is a directory"
+
+
 def test_data_that_the_model_does_not_take_are_told(finished: Callable[[str], Finished], tmp_path: Path) -> None:
     text = error_of(evaluate.main, finished("digits").folder, "data=mnist", "data.source=subset")
     assert text == "data: have rows of shape [1, 28, 28], and the model takes [1, 8, 8]"
@@ -357,6 +380,11 @@ def test_a_checkpoint_may_name_only_what_the_user_allows(
     assert "allowed_packages" in text
     evaluate.main([str(path), "allowed_packages=[own_nets]"])
     assert type(Run(path, allowed_packages=["own_nets"]).model).__name__ == "Mine"
+
+
+def test_a_config_without_its_classes_is_told(alone: Callable[[str], Path]) -> None:
+    path = rewritten(alone("xor"), lambda content: content["config"]["data"].pop("_target_"))
+    assert error_of(evaluate.main, path) == f"{path} was not opened: data: names no class"
 
 
 @pytest.mark.parametrize(
