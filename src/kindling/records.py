@@ -23,7 +23,7 @@ def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
     """
     root = Path(root)
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; runs are in outputs/, or where hydra.run.dir said")
+        raise UserError(f"{root}: no such folder; name the one that the runs are in (scripts/runs.py: --in FOLDER)")
     rows = [row(file.parent) for file in root.rglob("summary.json")]
     rows.sort(key=lambda row: (str(row["started"]), row["folder"]))
     table = pd.DataFrame(rows)
