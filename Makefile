@@ -9,7 +9,7 @@ train: .venv/.installed
 	@$(PYTHON) train.py $(ARGS)
 
 test: .venv/.installed
-	@$(PYTHON) -m pytest $(ARGS)
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 torture: .venv/.installed
 	@$(PYTHON) scripts/torture.py $(ARGS)
