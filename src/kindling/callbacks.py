@@ -31,27 +31,28 @@ class ConfigInCheckpoint(Callback):
         checkpoint["config"] = self.config
 
 
-class Members(Checkpoint):
-    """Saves the best member of a population as an ordinary checkpoint, and a table of all members after the test.
+class BestMember(Checkpoint):
+    """Saves each member of a population that becomes the best so far, as an ordinary checkpoint, to `path`."""
 
-    Args:
-        run_dir: for members.csv.
-        checkpoint: what to write whenever a member becomes the best so far; None: nothing.
-    """
-
-    def __init__(self, run_dir: Path, checkpoint: Path | None) -> None:
-        self.run_dir = run_dir
-        self.checkpoint = checkpoint
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        if not self.checkpoint or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         best = pl_module.best_member
         if int(pl_module.best_values["epoch"][best]) < trainer.current_epoch:
             return  # has been saved
         checkpoint = pl_module.member_checkpoint(trainer._checkpoint_connector.dump_checkpoint(False), best)
         checkpoint["config"] = member_config(checkpoint["config"], best)
-        trainer.strategy.save_checkpoint(checkpoint, self.checkpoint)
+        trainer.strategy.save_checkpoint(checkpoint, self.path)
+
+
+class MemberTable(Callback):
+    """Writes members.csv after the test."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]

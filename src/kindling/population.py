@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from kindling.callbacks import Members
+from kindling.callbacks import BestMember, MemberTable
 from kindling.errors import UserError
 from kindling.models.base import SupervisedModule
 from kindling.models.population import Population
@@ -35,10 +35,13 @@ def populate(cfg: DictConfig, make_model: Callable[[], SupervisedModule]) -> Pop
 
 
 def member_callbacks(cfg: DictConfig, callbacks: list[Callback]) -> list[Callback]:
-    """`Members` in the place of the callback that saves the best epoch: there, each member has its own."""
-    best = [c for c in callbacks if isinstance(c, ModelCheckpoint) and c.monitor == cfg.monitor]
-    path = Path(best[0].dirpath or cfg.run_dir) / f"{best[0].filename or 'best'}.ckpt" if best else None
-    return [Members(Path(cfg.run_dir), path), *(callback for callback in callbacks if callback not in best)]
+    """A table of the members, and the best of them in the place of the best epoch, which is another for each."""
+    found: list[Callback] = [MemberTable(Path(cfg.run_dir))]
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor == cfg.monitor:
+            callback = BestMember(Path(callback.dirpath or cfg.run_dir) / f"{callback.filename or 'best'}.ckpt")
+        found.append(callback)
+    return found
 
 
 def check(cfg: DictConfig, model: SupervisedModule) -> None:
