@@ -22,7 +22,13 @@ EXAMPLES = dict(
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "conv" not in c and "circles" not in c])
 def test_every_command_passes_the_check(command: str) -> None:
-    check_command_line(CONF, "train", shlex.split(command)[2:])
+    argv = shlex.split(command)[2:]
+    if "FOLDER" not in command:
+        check_command_line(CONF, "train", argv)
+        return
+    with pytest.raises(SystemExit) as exit_info:
+        check_command_line(CONF, "train", argv)
+    assert exit_info.value.code == f"error: {argv[0]}: there is no such folder"
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"python (scripts/[^`\n#|;]*)", README))))

@@ -188,7 +188,7 @@ def test_resume_means_the_overrides_of_the_run_and_then_those_given(killed: Path
 def test_what_cannot_be_gone_on_with_is_named(killed: Path, tmp_path: Path) -> None:
     assert complaint(tmp_path / "nothing") == f"error: resume={tmp_path / 'nothing'}: there is no such folder"
     assert complaint(tmp_path / "no.ckpt") == f"error: resume={tmp_path / 'no.ckpt'}: there is no such file"
-    assert "is not the folder of a run" in complaint(tmp_path)
+    assert complaint(tmp_path).endswith("is not the folder of a run: it has no overrides.yaml")
     assert "optimizer=sgd: a run that goes on keeps its optimizer" in complaint(killed, "optimizer=sgd")
     assert "without -m" in complaint(killed, "-m")
     assert "optimizer.lrr: no such key; did you mean optimizer.lr?" in complaint(killed, "optimizer.lrr=1")

@@ -47,9 +47,13 @@ class Run:
             self.overrides: list[str] = [str(text) for text in OmegaConf.load(folder / "overrides.yaml")]
             self.config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
             self.summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+        except FileNotFoundError as error:
+            raise UserError(
+                f"resume={folder}: is not the folder of a run: it has no {Path(error.filename).name}"
+            ) from None
         except Exception as error:  # whatever a damaged file makes a parser say
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"resume={folder}: is not the folder of a run ({reason})") from None
+            raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
         foreign = [text for text in self.overrides if text.lstrip("+~").startswith("hydra")]
         if foreign:
             raise UserError(f"resume={folder}: overrides.yaml may not hold {foreign[0]}")
