@@ -30,9 +30,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
+from kindling.build import build
 from kindling.data.base import Split
 from kindling.data.mnist import MNIST
-from kindling.train import build, quiet
+from kindling.train import quiet
 
 ROOT = Path(__file__).parent.parent
 TASKS = {

@@ -24,9 +24,10 @@ from torch import nn
 
 from conftest import Finished, compose_config
 from kindling import checkpoints
+from kindling.build import build
 from kindling.checkpoints import AtomicCheckpointIO, load
 from kindling.errors import UserError
-from kindling.train import build, train
+from kindling.train import train
 
 Run = Callable[..., Finished]
 

@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Callback
 
 import kindling.train
 from conftest import CONF, ROOT, Finished, compose_config
+from kindling.build import construct
 from kindling.overrides import check_command_line
 from kindling.resume import locked
 from kindling.train import train
@@ -255,7 +256,7 @@ def test_under_slurm_the_job_is_requeued(tmp_path: Path, interrupted: Callable[.
 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
-    callback = kindling.train.construct("callbacks.last", compose_config("run_dir=unused").callbacks.last)
+    callback = construct("callbacks.last", compose_config("run_dir=unused").callbacks.last)
     callback._note(signal.SIGTERM, None)
     with pytest.raises(SystemExit) as exit_info:
         callback._note(signal.SIGINT, None)
@@ -278,6 +279,15 @@ def test_a_new_run_starts_from_old_weights(run: Run, capsys: pytest.CaptureFixtu
     assert deeper.summary["status"] == "completed"
     assert "there is no" in error_of(run, *DIGITS, f"init_from={old.folder}/none.ckpt")
     assert "set population=1" in error_of(run, *DIGITS, f"init_from={old.folder}", "population=2")
+
+
+def test_old_weights_are_needed_once(run: Run, interrupted: Callable[..., Finished]) -> None:
+    old = run(*CASES["xor"])
+    overrides = [*CASES["xor"], f"init_from={old.folder}/checkpoints/best.ckpt"]
+    expected = run(*overrides)
+    stopped = interrupted(overrides, 5)
+    (old.folder / "checkpoints" / "best.ckpt").unlink()
+    assert_same(resume(run, stopped, *overrides), expected)
 
 
 def test_loggers_go_on_with_their_runs(run: Run, interrupted: Callable[..., Finished]) -> None:

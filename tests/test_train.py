@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from conftest import ROOT, Finished, compose_config, options
-from kindling.train import build
+from kindling.build import build
 from test_config import PAIRS, loss_for, tasks
 
 Run = Callable[..., Finished]

@@ -34,7 +34,7 @@ def start_from(model: SupervisedModule, source: str) -> str:
     kept = [name for name in new if name not in old]
     unused = [name for name in old if name not in model.state_dict()]
     return (
-        f"started from {path} ({', '.join(common)})"
+        f"starts from {path}: {', '.join(common)}"
         + (f"; not in it, and so drawn anew: {', '.join(kept)}" if kept else "")
         + (f"; not used: {', '.join(unused)}" if unused else "")
     )

@@ -15,9 +15,9 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from pydantic import NonNegativeFloat, PositiveInt
 
-log = logging.getLogger(__name__)
+from kindling.signals import SIGNALS
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; from schedulers: stop now, stop soon
+log = logging.getLogger(__name__)
 
 
 class LastCheckpoint(Checkpoint):

@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from kindling import checkpoints
+from kindling.build import build_model, construct
 from kindling.data.base import InMemoryDataModule, SplitName
 from kindling.data.images import ImageDataModule
 from kindling.data.inputs import image_files
@@ -20,7 +21,7 @@ from kindling.models.predictor import Predictor, probabilities, table
 from kindling.records import list_runs
 from kindling.reopening import reopened
 from kindling.tasks import Binary, Multiclass
-from kindling.train import build_model, construct, quiet
+from kindling.train import quiet
 
 if TYPE_CHECKING:
     import pandas as pd

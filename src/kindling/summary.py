@@ -22,9 +22,9 @@ from omegaconf import DictConfig, OmegaConf
 from kindling.config import choice
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError
-from kindling.last_checkpoint import SIGNALS
 from kindling.models.base import SupervisedModule
 from kindling.models.population import Population
+from kindling.signals import SIGNALS
 
 PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no revision
 INTERRUPTED = {128 + number: number.name for number in SIGNALS}  # exit codes, as shells count them
