@@ -148,6 +148,12 @@ def test_a_finished_run_can_be_made_longer(scheduler: str, run: Run) -> None:
         assert_same(longer, whole)
 
 
+def test_the_folder_of_a_run_may_be_moved(run: Run, interrupted: Callable[..., Finished], tmp_path: Path) -> None:
+    stopped = interrupted(CASES["xor"], 7)
+    moved = Finished(stopped.folder.rename(tmp_path / "elsewhere"))
+    assert_same(resume(run, moved, *CASES["xor"]), run(*CASES["xor"]))
+
+
 def test_a_finished_run_stays_as_it_is(run: Run) -> None:
     done = run(*CASES["xor"])
     before = weights(done)

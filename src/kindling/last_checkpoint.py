@@ -12,7 +12,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from pydantic import NonNegativeFloat, PositiveInt
 
 from kindling.signals import SIGNALS
@@ -59,38 +59,35 @@ class LastCheckpoint(Checkpoint):
         log.warning(f"{self.signal.name}: saving when the step is done; a second signal stops at once")
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        if trainer.is_last_batch:
-            return  # the end of the epoch is near, after the validation
-        stop = self._asked_to_stop(trainer)
-        if stop or 0 < 60 * self.every_n_minutes < time.monotonic() - self._saved_at:
-            self._save(trainer, stop)
+        # The end of the epoch is near after its last batch; a loader that cannot say where it is has only that.
+        if trainer.is_last_batch or not hasattr(trainer.train_dataloader, "load_state_dict"):
+            return
+        due = 0 < 60 * self.every_n_minutes < time.monotonic() - self._saved_at
+        if any_process(trainer, due or self.signal is not None):
+            self._save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        stop = self._asked_to_stop(trainer)
-        if stop or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            self._save(trainer, stop)
+        due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if any_process(trainer, due or self.signal is not None):
+            self._save(trainer)
 
-    def _asked_to_stop(self, trainer: L.Trainer) -> bool:
-        """Whether any of the processes is."""
-        asked = self.signal is not None
-        return trainer.strategy.reduce_boolean_decision(asked, all=False) if trainer.world_size > 1 else asked
-
-    def _save(self, trainer: L.Trainer, stop: bool) -> None:
+    def _save(self, trainer: L.Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.save_checkpoint(self.path, weights_only=False)
             self._saved_at = time.monotonic()
-        if stop:
+        if any_process(trainer, self.signal is not None):
             sys.exit(128 + (self.signal or signal.SIGTERM))
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         progress: Any = trainer.fit_loop.epoch_progress.current
+        loader: Any = trainer.train_dataloader
         checkpoint["progress"] = {
             "epoch_done": progress.processed > progress.completed,
             "epoch": trainer.current_epoch,
             "measured": {name: value.item() for name, value in trainer.callback_metrics.items()},
             "random_state": random_state(),
             "model": pl_module.progress(),
-            "loader": trainer.train_dataloader.state_dict(),  # type: ignore[union-attr]
+            "loader": loader.state_dict() if hasattr(loader, "load_state_dict") else {},
         }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -98,6 +95,9 @@ class LastCheckpoint(Checkpoint):
             self._state = checkpoint["progress"]
             if self._state["epoch_done"]:
                 begin_next_epoch(checkpoint["loops"]["fit_loop"])
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, ModelCheckpoint) and callback.state_key in checkpoint["callbacks"]:
+                    moved(checkpoint["callbacks"][callback.state_key], str(callback.dirpath))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         # Not earlier: only now has Lightning set handlers of its own, which would leave with the exit code 0, and is
@@ -126,6 +126,22 @@ class LastCheckpoint(Checkpoint):
         self._state = None
 
 
+def any_process(trainer: L.Trainer, own: bool) -> bool:
+    return trainer.strategy.reduce_boolean_decision(own, all=False) if trainer.world_size > 1 else own
+
+
+def moved(state: dict[str, Any], folder: str) -> None:
+    """Let a ModelCheckpoint find its files where the folder of the run is now."""
+
+    def here(path: str) -> str:
+        return str(Path(folder) / Path(path).name) if path else path
+
+    state["dirpath"] = folder
+    state["best_k_models"] = {here(path): score for path, score in state["best_k_models"].items()}
+    for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+        state[key] = here(state[key])
+
+
 def begin_next_epoch(loop: dict[str, Any]) -> None:
     """Turn the progress of Lightning's fit loop, saved at the end of an epoch, into that of the start of the next.
 
@@ -137,7 +153,7 @@ def begin_next_epoch(loop: dict[str, Any]) -> None:
     batches["is_last_batch"] = False
     for progress in (batches, loop["epoch_loop.scheduler_progress"]):
         progress["current"] = dict.fromkeys(progress["current"], 0)
-    for loader in loop["state_dict"]["combined_loader"]:
+    for loader in loop["state_dict"].get("combined_loader", []):
         loader["position"] = 0
 
 

@@ -82,7 +82,8 @@ def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> li
         return texts
     if multirun:
         raise UserError(f"resume={value}: goes on with one run, without -m")
-    run = find_run(str(value), config_name, texts, Path("outputs"))
+    folders = ["outputs", *(str(override.value()) for override in rest if override.key_or_group == "hydra.run.dir")]
+    run = find_run(str(value), config_name, texts, [Path(folder) for folder in folders])
     if run is None:
         return texts
     new = [] if value == "auto" else texts

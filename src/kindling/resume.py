@@ -84,14 +84,14 @@ def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-def find_run(value: str, config_name: str, overrides: list[str], outputs: Path) -> Run | None:
+def find_run(value: str, config_name: str, overrides: list[str], folders: list[Path]) -> Run | None:
     """The run that `resume=value` means; None where it is `auto` and there is nothing to go on with.
 
     Raises:
         UserError: where the value names no run, one that is still running, or one of another config than today's.
     """
     if value == "auto":
-        return newest_unfinished(config_name, overrides, outputs)
+        return newest_unfinished(config_name, overrides, folders)
     path = Path(value)
     if path.suffix == ".ckpt":
         if not path.is_file():
@@ -108,9 +108,9 @@ def find_run(value: str, config_name: str, overrides: list[str], outputs: Path) 
     return run
 
 
-def newest_unfinished(config_name: str, overrides: list[str], outputs: Path) -> Run | None:
-    summaries = sorted(outputs.glob("**/summary.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in summaries:
+def newest_unfinished(config_name: str, overrides: list[str], folders: list[Path]) -> Run | None:
+    summaries = [path for folder in folders for path in folder.glob("**/summary.json")]
+    for path in sorted(summaries, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             run = Run(path.parent)
         except UserError:
