@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 import kindling.overrides  # noqa: F401  # registers the resolver that the run folder's name uses
+from kindling.resume import quoted
 from kindling.train import train
 
 ROOT = Path(__file__).parent.parent
@@ -53,7 +54,7 @@ def run(tmp_path: Path) -> Callable[..., Finished]:
 
     def run(*overrides: str, folder: Path | None = None) -> Finished:
         folder = folder or tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
-        return Finished(folder, train(compose_config(*overrides, f"run_dir={folder}")))
+        return Finished(folder, train(compose_config(*overrides, f"run_dir={quoted(folder)}")))
 
     return run
 

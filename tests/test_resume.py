@@ -20,7 +20,7 @@ import kindling.train
 from conftest import CONF, ROOT, Finished, compose_config
 from kindling.build import construct
 from kindling.overrides import check_command_line
-from kindling.resume import locked
+from kindling.resume import locked, quoted
 from kindling.train import train
 from test_train import error_of, weights
 
@@ -166,12 +166,12 @@ def test_a_finished_run_stays_as_it_is(run: Run) -> None:
 
 
 def arguments(folder: Path, *argv: str) -> list[str]:
-    return check_command_line(CONF, "train", [*argv, f"resume={folder}"])
+    return check_command_line(CONF, "train", [*argv, f"resume={quoted(folder)}"])
 
 
 def complaint(folder: Path | str, *argv: str) -> str:
     with pytest.raises(SystemExit) as exit_info:
-        check_command_line(CONF, "train", [*argv, f"resume={folder}"])
+        check_command_line(CONF, "train", [*argv, f"resume={quoted(folder)}"])
     assert isinstance(exit_info.value.code, str)
     return exit_info.value.code
 
@@ -179,8 +179,8 @@ def complaint(folder: Path | str, *argv: str) -> str:
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
     """The folder of a run that was killed before its first checkpoint, and of which nobody is at work."""
-    folder = tmp_path / "killed run"
-    config = compose_config("model=xor", "seed=3", f"run_dir='{folder}'")
+    folder = tmp_path / "bob's run"
+    config = compose_config("model=xor", "seed=3", f"run_dir={quoted(folder)}")
     folder.mkdir()
     kindling.train.open_summary(config, folder).write()
     (folder / "overrides.yaml").write_text("- model=xor\n- seed=3\n")
@@ -188,7 +188,8 @@ def killed(tmp_path: Path) -> Path:
 
 
 def test_resume_means_the_overrides_of_the_run_and_then_those_given(killed: Path) -> None:
-    expected = ["model=xor", "seed=3", "trainer.max_epochs=7", f"resume='{killed}'", f"hydra.run.dir='{killed}'"]
+    place = quoted(killed)
+    expected = ["model=xor", "seed=3", "trainer.max_epochs=7", f"resume={place}", f"hydra.run.dir={place}"]
     assert arguments(killed, "trainer.max_epochs=7") == expected
 
 
@@ -200,9 +201,8 @@ def test_what_cannot_be_gone_on_with_is_named(killed: Path, tmp_path: Path) -> N
     assert "without -m" in complaint(killed, "-m")
     assert "optimizer.lrr: no such key; did you mean optimizer.lr?" in complaint(killed, "optimizer.lrr=1")
     with locked(killed):
-        code = (
-            f"from kindling.resume import Run; from pathlib import Path; print(Run(Path({str(killed)!r})).is_running())"
-        )
+        imports = "from pathlib import Path; from kindling.resume import Started"
+        code = f"{imports}; print(Started(Path({str(killed)!r})).is_running())"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout == "True\n"
 
@@ -223,9 +223,8 @@ def test_a_folder_cannot_say_what_hydra_does(override: str, killed: Path) -> Non
 
 
 def test_a_folder_cannot_name_what_is_executed(killed: Path, run: Run) -> None:
-    text = error_of(
-        run, "model=xor", "seed=3", "+callbacks.x={_target_:os.system,command:id}", f"resume={killed}", folder=killed
-    )
+    hostile = "+callbacks.x={_target_:os.system,command:id}"
+    text = error_of(run, "model=xor", "seed=3", hostile, f"resume={quoted(killed)}", folder=killed)
     assert "callbacks.x._target_=os.system: a checkpoint may not name this" in text
 
 
@@ -237,7 +236,10 @@ def test_auto_goes_on_with_the_newest_unfinished_run_like_this(
     folder = tmp_path / "outputs"
     resumed = check_command_line(CONF, "train", ["model=xor", "seed=3", "resume=auto"])
     assert resumed == ["model=xor", "seed=3", f"resume='{folder}'", f"hydra.run.dir='{folder}'"]
-    assert check_command_line(CONF, "train", ["model=xor", "seed=4", "resume=auto"]) == ["model=xor", "seed=4"]
+    for other in (["seed=4"], ["seed=3", "+trainer.gradient_clip_val=1"]):
+        assert check_command_line(CONF, "train", ["model=xor", *other, "resume=auto"]) == ["model=xor", *other]
+    with pytest.raises(SystemExit, match=r"optimizr.lr: no such key; did you mean optimizer.lr"):
+        check_command_line(CONF, "train", ["model=xor", "optimizr.lr=1", "resume=auto"])
     summary = json.loads((folder / "summary.json").read_text())
     (folder / "summary.json").write_text(json.dumps({**summary, "status": "completed"}))
     assert check_command_line(CONF, "train", ["model=xor", "seed=3", "resume=auto"]) == ["model=xor", "seed=3"]

@@ -16,6 +16,7 @@ from kindling.callbacks import ConfigInCheckpoint
 from kindling.checkpoints import AtomicCheckpointIO
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError, did_you_mean
+from kindling.last_checkpoint import LastCheckpoint
 from kindling.loggers import same_run
 from kindling.models.base import SupervisedModule
 from kindling.models.population import Population
@@ -46,6 +47,7 @@ def build(
         datamodule.num_members = cfg.population
         datamodule.own_orders = cfg.population_order == "own"
         callbacks = member_callbacks(cfg, callbacks)
+    callbacks.sort(key=lambda callback: isinstance(callback, LastCheckpoint))  # it saves what the others have come to
     datamodule.steps_per_call = steps_per_call(cfg, model, callbacks)
     model.automatic_optimization = datamodule.steps_per_call == 1
     trainer = construct("trainer", cfg.trainer, callbacks=callbacks, logger=loggers)

@@ -63,7 +63,7 @@ def member_config(config: dict[str, Any], place: int) -> dict[str, Any]:
     """The config of the ordinary run that does what the member at that place does."""
     data = dict(config["data"])
     if config["population_order"] == "own":
-        data["seed"] += place
+        data["seed"] = data.get("seed", 0) + place
     return {**config, "data": data, "seed": config["seed"] + place, "population": 1}
 
 

@@ -59,8 +59,10 @@ class LastCheckpoint(Checkpoint):
         log.warning(f"{self.signal.name}: saving when the step is done; a second signal stops at once")
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
-        # The end of the epoch is near after its last batch; a loader that cannot say where it is has only that.
-        if trainer.is_last_batch or not hasattr(trainer.train_dataloader, "load_state_dict"):
+        # The end of the epoch is near after its last batch; a loader that cannot say where it is has only that. Nor
+        # can gradients be saved that are being accumulated.
+        resumable = hasattr(trainer.train_dataloader, "load_state_dict") and not trainer.fit_loop._should_accumulate()
+        if trainer.is_last_batch or not resumable:
             return
         due = 0 < 60 * self.every_n_minutes < time.monotonic() - self._saved_at
         if any_process(trainer, due or self.signal is not None):
@@ -86,6 +88,8 @@ class LastCheckpoint(Checkpoint):
             "epoch": trainer.current_epoch,
             "measured": {name: value.item() for name, value in trainer.callback_metrics.items()},
             "random_state": random_state(),
+            "should_stop": trainer.should_stop,
+            "unsaved": [str(path) for path in getattr(trainer.strategy.checkpoint_io, "unsaved", ())],
             "model": pl_module.progress(),
             "loader": loader.state_dict() if hasattr(loader, "load_state_dict") else {},
         }
@@ -95,6 +99,9 @@ class LastCheckpoint(Checkpoint):
             self._state = checkpoint["progress"]
             if self._state["epoch_done"]:
                 begin_next_epoch(checkpoint["loops"]["fit_loop"])
+            trainer.should_stop = self._state["should_stop"]
+            if self._state["unsaved"]:
+                trainer.strategy.checkpoint_io.unsaved.update(map(Path, self._state["unsaved"]))  # type: ignore[attr-defined]
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, ModelCheckpoint) and callback.state_key in checkpoint["callbacks"]:
                     moved(checkpoint["callbacks"][callback.state_key], str(callback.dirpath))
@@ -113,8 +120,12 @@ class LastCheckpoint(Checkpoint):
             loader.load_state_dict(self._state["loader"])
         self._log_measured(trainer)
 
-    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._log_measured(trainer)  # where all epochs were done before
+    def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if self._state:  # all epochs were done before
+            pl_module.num_samples = self._state["model"]["num_samples"]
+            self._log_measured(trainer)
+        if self.signal is not None:  # it came during the last save
+            sys.exit(128 + self.signal)
 
     def _log_measured(self, trainer: L.Trainer) -> None:
         """Of the last epoch: the process may have died before the loggers heard of it."""

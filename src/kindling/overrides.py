@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.errors import UserError, did_you_mean, listed
-from kindling.resume import find_run
+from kindling.resume import find_run, quoted
 
 # `${unique:}` in a folder's name: two runs that start in the same second do not share it.
 OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
@@ -93,8 +93,8 @@ def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> li
                 f"{override.input_line}: a run that goes on keeps its {override.key_or_group}; "
                 f"to start another from its weights: init_from={value}"
             )
-    start = value if str(value).endswith(".ckpt") else run.folder
-    return [*run.overrides, *new, f"resume='{start}'", f"hydra.run.dir='{run.folder}'"]
+    start = str(value) if str(value).endswith(".ckpt") else run.folder
+    return [*run.overrides, *new, f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"]
 
 
 def _groups(config_dir: Path) -> Iterator[str]:

@@ -57,6 +57,8 @@ def _obstacles(cfg: DictConfig, model: SupervisedModule) -> Iterator[str]:
         yield f"trainer.gradient_clip_val={cfg.trainer.gradient_clip_val}, which looks at all gradients together"
     if str(cfg.trainer.get("precision")) in ("16", "16-mixed"):
         yield f"trainer.precision={cfg.trainer.precision}, which scales all gradients together"
+    if cfg.trainer.get("val_check_interval", 1.0) not in (None, 1.0):
+        yield f"trainer.val_check_interval={cfg.trainer.val_check_interval}: the best of a member is that of an epoch"
     if cfg.compile:
         yield "compile=true"
     if cfg.scheduler._target_.endswith("ReduceLROnPlateau"):

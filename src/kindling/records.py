@@ -9,6 +9,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from kindling.errors import UserError, did_you_mean
+from kindling.resume import flat
 
 DEFAULT_SCORES = ("test/acc", "test/rmse", "test/loss")  # the first of these that there is, tells the best run
 LOWER_IS_BETTER = ("loss", "mae", "rmse")
@@ -111,11 +112,3 @@ def settings(folder: Path) -> Iterator[tuple[str, Any]]:
         raise UserError(f"{folder}: is no run folder; name one with a config.yaml in it") from None
     own = str(config.get("run_dir"))
     return ((key, value.replace(own, "RUN") if isinstance(value, str) else value) for key, value in flat(config))
-
-
-def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, dict) and value:
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

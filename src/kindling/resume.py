@@ -12,9 +12,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra import compose
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from kindling.errors import UserError
+
+ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
 
 
 @contextmanager
@@ -38,14 +42,16 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-class Run:
+class Started:
     """What the folder of a run says about it, read without torch."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         try:
             self.overrides: list[str] = [str(text) for text in OmegaConf.load(folder / "overrides.yaml")]
-            self.config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+            config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+            self.config: dict[str, Any] = config
+            self.run_dir = str(config["run_dir"])
             self.summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
         except FileNotFoundError as error:
             raise UserError(
@@ -54,37 +60,48 @@ class Run:
         except Exception as error:  # whatever a damaged file makes a parser say
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
+        # What may be built from the folder is not for the folder to say.
+        self.overrides = [text for text in self.overrides if not text.lstrip("+~").startswith("allowed_packages")]
         foreign = [text for text in self.overrides if text.lstrip("+~").startswith("hydra")]
         if foreign:
             raise UserError(f"resume={folder}: overrides.yaml may not hold {foreign[0]}")
 
     def is_running(self) -> bool:
         try:
-            with locked(self.folder):
+            with FileLock(self.folder / ".lock", timeout=0):
                 return False
-        except UserError:
+        except Timeout:
             return True
+        except OSError:  # a folder that nobody can write to; whoever trains there will be told
+            return False
 
     def changes(self, config_name: str, overrides: list[str]) -> list[str]:
         """Where the config that the overrides compose today differs from that of the run."""
-        composed: Any = OmegaConf.to_container(
-            compose(config_name, [*overrides, f"run_dir='{self.config['run_dir']}'"]), resolve=True
-        )
+        try:
+            cfg = compose(config_name, [*overrides, f"run_dir={quoted(self.run_dir)}"])
+            composed: Any = OmegaConf.to_container(cfg, resolve=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            return [str(error).splitlines()[0]]
         now, then = dict(flat(composed)), dict(flat(self.config))
-        return [f"{key} is {now.get(key)}, was {then[key]}" for key in then if now.get(key) != then[key]]
+        keys = [key for key in {**then, **now} if key not in ELSEWHERE]
+        return [f"{key} is {now.get(key)}, was {then.get(key)}" for key in keys if now.get(key) != then.get(key)]
 
 
-def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every full key with its value, but for what depends on the machine or on how the run was started."""
+def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every full key with its value."""
     for key, value in node.items():
-        path = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            yield from flat(value, f"{path}.")
-        elif path not in ("resume", "data.data_dir"):
-            yield path, value
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
-def find_run(value: str, config_name: str, overrides: list[str], folders: list[Path]) -> Run | None:
+def quoted(path: str | Path) -> str:
+    """For the grammar of overrides."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def find_run(value: str, config_name: str, overrides: list[str], folders: list[Path]) -> Started | None:
     """The run that `resume=value` means; None where it is `auto` and there is nothing to go on with.
 
     Raises:
@@ -99,7 +116,7 @@ def find_run(value: str, config_name: str, overrides: list[str], folders: list[P
         path = path.absolute().parents[1]
     if not path.is_dir():
         raise UserError(f"resume={value}: there is no such folder")
-    run = Run(path)
+    run = Started(path)
     if run.is_running():
         raise UserError(f"resume={value}: the run is still going")
     changes = run.changes(config_name, run.overrides)
@@ -108,11 +125,11 @@ def find_run(value: str, config_name: str, overrides: list[str], folders: list[P
     return run
 
 
-def newest_unfinished(config_name: str, overrides: list[str], folders: list[Path]) -> Run | None:
+def newest_unfinished(config_name: str, overrides: list[str], folders: list[Path]) -> Started | None:
     summaries = [path for folder in folders for path in folder.glob("**/summary.json")]
     for path in sorted(summaries, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
-            run = Run(path.parent)
+            run = Started(path.parent)
         except UserError:
             continue
         unfinished = run.summary.get("status") != "completed" and not run.is_running()

@@ -37,7 +37,8 @@ class Summary(dict[str, Any]):
     """
 
     def __init__(self, path: Path, enabled: bool, **fields: Any) -> None:
-        super().__init__(status="running", metrics={}, **fields)
+        super().__init__({"metrics": {}, "seconds": {}, **fields, "status": "running"})
+        self.pop("error", None)
         self.path = path
         self.enabled = enabled
 
@@ -103,8 +104,7 @@ def open_summary(cfg: DictConfig, run_dir: Path, resume: bool = False) -> Summar
             raise UserError(f"the run folder {run_dir} cannot be written to: {error.strerror}") from None
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     history = {"started": before.get("started", now), "resumed": [*before.get("resumed", []), *[now] * resume]}
-    fields = {**history, "seconds": before.get("seconds", {}), "loggers": before.get("loggers", {}), "seed": cfg.seed}
-    return Summary(run_dir / "summary.json", enabled, **fields, **environment())
+    return Summary(run_dir / "summary.json", enabled, **{**before, **history, "seed": cfg.seed, **environment()})
 
 
 def write_whole(path: Path, text: str) -> None:

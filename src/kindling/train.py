@@ -1,6 +1,5 @@
 """One run: check, build, fit, test, summarise."""
 
-import errno
 import logging
 import math
 import signal
@@ -16,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from kindling import checkpoints, config, trust
 from kindling.build import build
 from kindling.data.base import InMemoryDataModule
-from kindling.errors import UserError, listed
+from kindling.errors import OF_THE_MACHINE, UserError, listed
 from kindling.init_from import start_from
 from kindling.loggers import finished_loggers
 from kindling.models.base import SupervisedModule
@@ -45,7 +44,7 @@ def train(cfg: DictConfig) -> float:
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in OF_THE_MACHINE:
             raise
         sys.exit(f"error: {error}")
 
@@ -55,15 +54,15 @@ def run(cfg: DictConfig) -> float:
     resume, cfg.resume = cfg.resume, None  # how a run was started once more is no part of what it is
     problems = config.problems(cfg)
     if resume:
-        problems += trust.problems(OmegaConf.to_container(cfg, resolve=True))
+        problems += trust.problems(OmegaConf.to_container(cfg, resolve=True), cfg.allowed_packages)
     if problems:
         if run_dir.is_dir() and not any(run_dir.iterdir()):
             run_dir.rmdir()  # Hydra made it
         raise UserError(listed(problems))
+    checkpoint = last_checkpoint(resume) if resume else None
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     with lock, open_summary(cfg, run_dir, bool(resume)) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
-            checkpoint = last_checkpoint(resume) if resume else None
             trainer, datamodule, model = build(cfg, summary.get("loggers", {}))
             summary.update(description(cfg, trainer, datamodule, model))
             log.info(headline(summary))
@@ -105,10 +104,10 @@ def best_checkpoint(
     Raises:
         UserError: where the score is not a finite number.
     """
+    path, score = None, trainer.callback_metrics.get(cfg.monitor)
     if isinstance(model, Population) and model.best_values:
         model.restore_best()
-        return None, float(model.best_scores[model.best_scores.isfinite()].mean())
-    path, score = None, trainer.callback_metrics.get(cfg.monitor)
+        score = model.best_scores[model.best_scores.isfinite()].mean()
     for callback in trainer.checkpoint_callbacks:
         if not isinstance(callback, ModelCheckpoint) or callback.monitor != cfg.monitor:
             continue

@@ -196,13 +196,13 @@ class SupervisedModule(LightningModule):
         """The run is to be longer, or shorter, than it was: go on where a schedule of that length would be by now."""
         (config,) = self.trainer.lr_scheduler_configs
         (group,) = self.trainer.optimizers[0].param_groups
-        stand_in = self.make_optimizer([nn.Parameter(torch.zeros(1))])
+        stand_in: Any = self.make_optimizer([nn.Parameter(torch.zeros(1))])
         schedule = self._schedule(stand_in)
+        stand_in._opt_called = True  # it has no steps to take
         for _ in range(config.scheduler.last_epoch):
-            stand_in.step()
             schedule.step()
         config.scheduler.load_state_dict(schedule.state_dict())
-        group.update({key: value for key, value in stand_in.param_groups[0].items() if key != "params"})
+        group.update({key: value for key, value in stand_in.param_groups[0].items() if key not in ("params", "fused")})
 
     def _schedule(self, optimizer: Optimizer) -> LRScheduler:
         length = length_argument(self.make_scheduler)

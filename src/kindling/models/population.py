@@ -81,6 +81,8 @@ class Population(SupervisedModule):
         if not self.best_values:
             self.best_values, self.best_weights = values, weights
             return
+        for kept in (self.best_values, self.best_weights):  # where they were loaded, they are on the CPU
+            kept.update({name: tensor.to(self.device) for name, tensor in kept.items()})
         now, best = values[self.monitor], self.best_values[self.monitor]
         better = (now < best if self.mode == "min" else now > best) | (best.isnan() & ~now.isnan())
         for old, new in ((self.best_values, values), (self.best_weights, weights)):
@@ -134,7 +136,8 @@ class Population(SupervisedModule):
             }
             for optimizer in checkpoint["optimizer_states"]
         ]
-        single = {key: value for key, value in checkpoint.items() if key not in ("best_weights", "best_values")}
+        of_all = ("best_weights", "best_values", "progress")
+        single = {key: value for key, value in checkpoint.items() if key not in of_all}
         return {**single, "state_dict": state, "optimizer_states": optimizers}
 
     def table(self) -> pd.DataFrame:
