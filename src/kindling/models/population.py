@@ -77,9 +77,9 @@ class Population(SupervisedModule):
 
     def _keep_best(self, values: dict[str, Tensor]) -> None:
         values["epoch"] = torch.full_like(values[self.monitor], self.current_epoch)
-        weights = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
+        weights = {name: tensor.detach() for name, tensor in self.weights.items()}
         if not self.best_values:
-            self.best_values, self.best_weights = values, weights
+            self.best_values, self.best_weights = values, {name: tensor.clone() for name, tensor in weights.items()}
             return
         for kept in (self.best_values, self.best_weights):  # where they were loaded, they are on the CPU
             kept.update({name: tensor.to(self.device) for name, tensor in kept.items()})
