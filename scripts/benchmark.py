@@ -31,8 +31,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
 from kindling.build import build
-from kindling.data.base import Split
 from kindling.data.mnist import MNIST
+from kindling.data.splits import Split
 from kindling.train import quiet
 
 ROOT = Path(__file__).parent.parent

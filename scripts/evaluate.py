@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args(argv)
     with told_in_a_sentence():
-        from kindling.data.base import SplitName
+        from kindling.data.splits import SplitName
         from kindling.runs import Run
 
         splits = [text.removeprefix("split=") for text in args.overrides if text.startswith("split=")]

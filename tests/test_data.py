@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,21 @@ import pytest
 import torch
 from sklearn.datasets import load_diabetes
 
-from conftest import write_idx
-from kindling.data.base import BatchLoader, InMemoryDataModule, Split
+from conftest import Finished, compose_config, write_idx
+from kindling import config
+from kindling.data.base import InMemoryDataModule
 from kindling.data.csv import CSV
 from kindling.data.images import Digits, mean_and_std
 from kindling.data.linear import Linear
+from kindling.data.loader import BatchLoader
 from kindling.data.mnist import MNIST, FashionMNIST, read_idx
+from kindling.data.splits import Split, fold_of_rows
 from kindling.data.tabular import Diabetes, Housing
 from kindling.data.xor import XOR
 from kindling.errors import UserError
+from kindling.resume import quoted
+from kindling.runs import Run
+from kindling.tasks import Binary, Regression
 
 
 def ready(datamodule: InMemoryDataModule) -> InMemoryDataModule:
@@ -288,3 +295,210 @@ def test_in_evaluation_processes_see_every_row_once() -> None:
 def test_the_housing_table_is_that_of_the_textbook() -> None:
     table = pd.DataFrame(ready(Housing(standardize=False)).splits["train"].x.numpy())
     assert table.round(4).to_numpy().tolist() == np.float32([[32, 3, 0.3], [33, 3, 0.5], [36, 4, 0.5]]).tolist()
+
+
+def folds_of(make: Callable[..., InMemoryDataModule], num_folds: int = 5) -> list[InMemoryDataModule]:
+    return [ready(make(fold=fold, num_folds=num_folds)) for fold in range(num_folds)]
+
+
+def table_of(path: Path, **options: object) -> Callable[..., CSV]:
+    return lambda **fold: CSV(path=str(path), **options, **fold)
+
+
+def raw_rows(*splits: Split) -> list[tuple[float, ...]]:
+    """Every row, pixels and targets as they were read, in an order that any division leaves."""
+    x = torch.cat([split.x.flatten(1) for split in splits]).double()
+    return sorted(
+        map(tuple, torch.cat([x, torch.cat([split.y.reshape(len(split), -1) for split in splits])], 1).tolist())
+    )
+
+
+def test_folds_are_equal_in_size_and_in_classes() -> None:
+    y = torch.tensor([0] * 13 + [1] * 7 + [2])
+    folds = fold_of_rows(y, 4)
+    assert torch.bincount(folds).tolist() == [6, 5, 5, 5]
+    for label, counts in enumerate([[3, 4], [1, 2], [0, 1]]):
+        assert sorted(set(torch.bincount(folds[y == label], minlength=4).tolist())) == counts
+    assert torch.bincount(fold_of_rows(torch.rand(22, 1), 4)).tolist() == [6, 6, 5, 5]
+    assert torch.equal(fold_of_rows(y, 4), folds)
+
+
+@pytest.mark.parametrize("make", [Digits, Linear, lambda **fold: MNIST(source="subset", **fold)])
+def test_every_row_outside_the_test_split_validates_in_one_fold(make: Callable[..., InMemoryDataModule]) -> None:
+    plain, folds = ready(make()).splits, [datamodule.splits for datamodule in folds_of(make)]
+    rest = raw_rows(plain["train"], plain["val"])
+    assert raw_rows(*(splits["val"] for splits in folds)) == rest
+    for splits in folds:
+        assert raw_rows(splits["train"], splits["val"]) == rest
+        assert torch.equal(splits["test"].x, plain["test"].x)
+        assert torch.equal(splits["test"].y, plain["test"].y)
+
+
+def test_folds_have_the_sizes_that_they_should() -> None:
+    assert [sizes(datamodule) for datamodule in folds_of(Digits)] == [[1_294, 324, 179]] * 3 + [[1_295, 323, 179]] * 2
+    assert [sizes(datamodule) for datamodule in folds_of(Diabetes, 3)] == [[265, 133, 44]] * 2 + [[266, 132, 44]]
+    assert [sizes(datamodule) for datamodule in folds_of(Linear, 2)] == [[450, 450, 100]] * 2
+
+
+def test_folds_of_classes_are_stratified(csv_file: Path) -> None:
+    for datamodule in folds_of(lambda **fold: MNIST(source="subset", **fold)):
+        assert torch.bincount(datamodule.splits["val"].y).tolist() == [90] * 10
+    for datamodule in folds_of(table_of(csv_file, target="kind", task="multiclass"), 3):
+        assert torch.bincount(datamodule.splits["train"].y).tolist() == [12] * 3
+        assert torch.bincount(datamodule.splits["val"].y).tolist() == [6] * 3
+
+
+def test_folds_do_not_depend_on_the_seed_of_the_run() -> None:
+    first, second = (ready(Digits(fold=1, seed=seed)).splits for seed in (0, 1))
+    assert torch.equal(first["val"].x, second["val"].x)
+
+
+def test_pictures_are_standardised_with_the_training_rows_of_the_fold() -> None:
+    statistics = []
+    for datamodule in folds_of(Digits):
+        train = datamodule.splits["train"]
+        x, _ = train[torch.arange(len(train))]
+        assert x.mean().item() == pytest.approx(0, abs=1e-4)
+        assert x.std().item() == pytest.approx(1, abs=1e-4)
+        assert {(split.mean, split.std) for split in datamodule.splits.values()} == {(train.mean, train.std)}
+        statistics.append((train.mean, train.std))
+    assert len(set(statistics)) == 5
+
+
+def test_tables_are_fitted_on_the_training_rows_of_the_fold(tmp_path: Path) -> None:
+    """Each row has its own text and number, so that what is fitted tells which rows it was fitted on."""
+    path = tmp_path / "table.csv"
+    path.write_text("x,name,y\n" + "".join(f"{2**i},row{i},{3**i}\n" for i in range(12)))
+    validated = []
+    for datamodule in folds_of(table_of(path, target="y")):
+        train, val = datamodule.splits["train"], datamodule.splits["val"]
+        rows = [round(np.log(value) / np.log(3)) for value in train.y[:, 0].tolist()]
+        assert datamodule.encoder.columns == {"x": None, "name": sorted(f"row{i}" for i in rows)}
+        assert datamodule.encoder.mean[0] == pytest.approx(np.mean([2**i for i in rows]))
+        assert datamodule.encoder.median[0] == np.median([2**i for i in rows])
+        assert datamodule.task.mean.item() == pytest.approx(np.mean([3**i for i in rows]))
+        assert datamodule.task.std.item() == pytest.approx(np.std([3**i for i in rows]))
+        assert val.x[:, 1:].sum() == 0  # texts that training has not seen
+        assert train.x[:, 1:].sum() == len(train) == len(rows)
+        validated += val.y[:, 0].tolist()
+    plain = ready(CSV(path=str(path), target="y")).splits
+    assert sorted(validated) == sorted([*plain["train"].y[:, 0].tolist(), *plain["val"].y[:, 0].tolist()])
+
+
+class Mine(InMemoryDataModule):
+    """As a user would write it; `same` splits are the same rows, `standardised` ones were fitted in load()."""
+
+    tasks = ("binary", "regression")
+
+    def __init__(self, same: str = "", standardised: str = "", **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.same, self.standardised = same, standardised
+
+    def load(self) -> None:
+        x, y = torch.arange(20.0)[:, None], torch.arange(20) % 2
+        mean = 6.5 if self.standardised == "x" else None
+        self.splits = {name: Split(x[i::3], y[i::3], mean) for i, name in enumerate(("train", "val", "test"))}
+        if self.same:
+            self.splits["val"] = self.splits[self.same]
+        self.task = Regression([1.0], [2.0]) if self.standardised == "y" else Binary(["even", "odd"])
+
+
+def test_a_data_set_of_ones_own_has_folds() -> None:
+    folds = [datamodule.splits for datamodule in folds_of(Mine)]
+    assert sorted(torch.cat([splits["val"].x[:, 0] for splits in folds]).tolist()) == [
+        i for i in range(20) if i % 3 < 2
+    ]
+    assert [splits["test"].x[:, 0].tolist() for splits in folds] == [list(range(2, 20, 3))] * 5
+    assert {tuple(torch.bincount(splits["val"].y).tolist()) for splits in folds} <= {(1, 1), (2, 1), (1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: Digits(fold=5), "data.fold=5: should be from 0 to 4, for data.num_folds=5"),
+        (lambda: Digits(fold=-1), "data.fold=-1: should be from 0 to 4, for data.num_folds=5"),
+        (lambda: Linear(fold=2, num_folds=2), "data.fold=2: should be from 0 to 1, for data.num_folds=2"),
+        (
+            lambda: Diabetes(fold=0, num_folds=399),
+            "data.num_folds=399: Diabetes has 398 rows for training and validation",
+        ),
+        (
+            lambda: XOR(fold=0),
+            "data.fold=0: cannot be held out, since the train and val splits of XOR are the same rows",
+        ),
+        (
+            lambda: Housing(fold=1),
+            "data.fold=1: cannot be held out, since the train and val splits of Housing are the same rows",
+        ),
+        (
+            lambda: Mine(fold=0, same="test"),
+            "data.fold=0: cannot be held out, since the val and test splits of Mine are the same rows",
+        ),
+        *(
+            (
+                lambda what=what: Mine(fold=0, standardised=what),
+                "data.fold=0: Mine standardises in load(), by rows that are divided into folds only later; "
+                "fit() is the place for it",
+            )
+            for what in ("x", "y")
+        ),
+    ],
+)
+def test_a_fold_that_cannot_be_is_told_in_one_sentence(make: Callable[[], InMemoryDataModule], expected: str) -> None:
+    with pytest.raises(UserError) as error:
+        ready(make())
+    assert str(error.value) == expected
+
+
+def test_rows_that_could_not_be_prepared_are_not_there_at_the_second_attempt(csv_file: Path) -> None:
+    first, second = CSV(path=str(csv_file), target="price"), CSV(path=str(csv_file), target="price", features=["size"])
+    second.load_state_dict(ready(first).state_dict())
+    for _ in range(2):
+        with pytest.raises(UserError, match="has no column age, town, kind, sold"):
+            second.setup()
+        assert not hasattr(second, "splits")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("data.fold=-1", "data.fold=-1: should be greater than or equal to 0"),
+        ("data.fold=first", "data.fold=first: should be a valid integer"),
+        ("data.num_folds=1", "data.num_folds=1: should be greater than or equal to 2"),
+        ("data.num_folds=null", "data.num_folds=null: should be a valid integer"),
+    ],
+)
+def test_a_fold_that_is_none_is_found_before_anything_is_built(override: str, expected: str) -> None:
+    assert config.problems(compose_config("model=mlp", "data=digits", override, "run_dir=x")) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "make"),
+    [(["model=mlp", "data=digits"], Digits), (["model=linear_regression", "data=diabetes"], Diabetes)],
+    ids=["pictures", "table"],
+)
+def test_a_run_on_a_fold_is_evaluated_as_it_was_trained(
+    overrides: list[str], make: Callable[..., InMemoryDataModule], run: Callable[..., Finished]
+) -> None:
+    finished = run(*overrides, "data.fold=3", "trainer.max_epochs=2")
+    again, fold = Run(finished.folder), ready(make(fold=3))
+    assert list(finished.summary["data"]["sizes"].values()) == sizes(fold)
+    assert torch.equal(again.datamodule.splits["val"].x, fold.splits["val"].x)
+    assert again.datamodule.state_dict() == fold.state_dict()
+    assert again.evaluate("test") == finished.summary["metrics"]
+    assert again.evaluate("val")["val/loss"] == pytest.approx(finished.score, rel=1e-6)
+
+
+def test_a_population_trains_on_a_fold(run: Callable[..., Finished]) -> None:
+    finished = run("model=mlp", "data=digits", "data.fold=3", "trainer.max_epochs=2", "population=2")
+    assert Run(finished.folder).datamodule.state_dict() == ready(Digits(fold=3)).state_dict()
+    assert finished.summary["data"]["sizes"] == {"train": 1_295, "val": 323, "test": 179}
+
+
+def test_a_run_on_a_fold_goes_on_where_it_stopped(run: Callable[..., Finished]) -> None:
+    options = ["model=mlp", "data=digits", "data.fold=2", "scheduler=constant"]
+    whole = run(*options, "trainer.max_epochs=3")
+    part = run(*options, "trainer.max_epochs=1")
+    rest = run(*options, "trainer.max_epochs=3", f"resume={quoted(part.folder)}", folder=part.folder)
+    assert rest.score == whole.score
+    assert rest.summary["metrics"] == whole.summary["metrics"]

@@ -62,7 +62,7 @@ REFUSED = """
     kindling.train.config.get_object kindling.train.train kindling.checkpoints.AtomicCheckpointIO
     kindling.loggers.os.system kindling.loggers.csv.writer kindling.loggers.finished_loggers
     kindling.loggers.Path kindling.models.base.partial kindling.models.xor.looks_linear
-    kindling.models.base.UserError kindling.models.xor.XOR.load_from_checkpoint kindling.data.base.DataLoader
+    kindling.models.base.UserError kindling.models.xor.XOR.load_from_checkpoint kindling.data.loader.DataLoader
     kindling.data.mnist.torchvision.datasets.MNIST torch.load torch.hub.load torch.save torch.compile
     torch.utils.cpp_extension.load torch.jit.load torch.nn.modules.module.os torch.nn.modules.module.os.system
     torch.nn.modules.module.functools.partial torch.nn.Module.__init__ torch.nn.Module.__subclasses__

@@ -1,29 +1,19 @@
 """Figures of a run, written as PNG files."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib import figure as mpl
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from kindling.data.base import Split
+from kindling.data.splits import Split
+from kindling.figure import Figure
 from kindling.models.base import SupervisedModule
 from kindling.tasks import Binary, Multiclass, Regression
-
-
-class Figure(mpl.Figure):
-    """Shows itself in a notebook, whether or not pyplot has been set up there."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
-        return buffer.getvalue()
 
 
 def draw_learning_curves(run_dir: Path) -> None:

@@ -12,9 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling import checkpoints
 from kindling.build import build_model, construct
-from kindling.data.base import InMemoryDataModule, SplitName
+from kindling.data.base import InMemoryDataModule
 from kindling.data.images import ImageDataModule
 from kindling.data.inputs import image_files
+from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
 from kindling.models.base import SupervisedModule
 from kindling.models.predictor import Predictor, probabilities, table

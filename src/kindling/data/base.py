@@ -1,186 +1,20 @@
-"""Data sets that fit in memory: tensors, one indexed read a batch, an order that depends on (seed, epoch) alone."""
+"""Data sets that fit in memory: a subclass loads its rows as tensors, and their batches are made here."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from lightning import LightningDataModule
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, SequentialSampler
 
 from kindling.data import inputs
+from kindling.data.loader import BatchLoader, fits
+from kindling.data.splits import Split, SplitName, with_fold
 from kindling.errors import UserError
-from kindling.tasks import Task, restored
-
-SPLIT_SEED = 0  # which rows are held out is part of a data set, not of a run: every seed sees the same splits
-
-
-SplitName = Literal["train", "val", "test"]
-
-
-def split_rows(num_rows: int, stratify: Any = None) -> dict[SplitName, np.ndarray]:
-    """Row numbers: a tenth, and at least two, for validation and test each; `stratify` holds the class of every row."""
-    from sklearn.model_selection import train_test_split  # takes half a second to import: only those who split pay
-
-    held_out = max(2, num_rows // 10)
-    rest, test = train_test_split(np.arange(num_rows), test_size=held_out, random_state=SPLIT_SEED, stratify=stratify)
-    stratify = None if stratify is None else stratify[rest]
-    train, val = train_test_split(rest, test_size=held_out, random_state=SPLIT_SEED, stratify=stratify)
-    return {"train": train, "val": val, "test": test}
-
-
-@dataclass
-class Split:
-    """x (N, ...), y (N,) or (N, out_features). Where `mean` and `std` are given, x is standardised as it is read."""
-
-    x: Tensor
-    y: Tensor
-    mean: float | None = None
-    std: float = 1.0
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def to(self, device: torch.device) -> "Split":
-        return replace(self, x=self.x.to(device), y=self.y.to(device))
-
-    def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        x, y = at(self.x, rows), at(self.y, rows)
-        if self.mean is not None:
-            x = x.to(torch.get_default_dtype()).sub_(self.mean).div_(self.std)
-        return x, y
-
-
-def at(values: Tensor, rows: Tensor) -> Tensor:
-    """`values[rows]` in a tenth of the time for bytes."""
-    taken = values.index_select(0, rows.flatten())
-    return taken if rows.ndim == 1 else taken.unflatten(0, rows.shape)
-
-
-def fits(split: Split, device: torch.device) -> bool:
-    """Whether the split takes up less than half of the memory that the device has free. XLA devices hold none."""
-    if device.type == "cuda":
-        return 2 * (split.x.nbytes + split.y.nbytes) < torch.cuda.mem_get_info(device)[0]
-    return device.type in ("cpu", "mps")
-
-
-@dataclass
-class Chunk:
-    """Several batches in a row, each read when its turn comes, for `SupervisedModule.training_step` to step through."""
-
-    batches: Iterator[tuple[Tensor, Tensor]]
-
-
-class BatchLoader:
-    """Iterates over the batches of a split, for one process of `world_size`; over chunks of `steps_per_call` batches,
-    where that is more than one.
-
-    In training (`shuffle`) an epoch is `num_repeats` passes over the rows, each in an order of its own that is drawn
-    from (seed, epoch); every process takes equally many steps, for which a few rows may come once more. In evaluation
-    the order is that of the split and every row is seen exactly once.
-
-    With several `num_members`, x is (num_members, batch_size, ...) and y likewise: a batch for each member of a
-    population, in as many orders, of the seeds from `seed` on, as `num_orders` says (one for all, or one each).
-    """
-
-    def __init__(
-        self,
-        split: Split,
-        batch_size: int,
-        shuffle: bool = False,
-        seed: int = 0,
-        num_repeats: int = 1,
-        rank: int = 0,
-        world_size: int = 1,
-        steps_per_call: int = 1,
-        num_members: int = 1,
-        num_orders: int = 1,
-        num_workers: int = 0,
-        pin_memory: bool = False,
-    ) -> None:
-        self.split = split
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self.epoch = 0
-        num_rows = len(split) * num_repeats
-        if shuffle:
-            num_rows += -num_rows % world_size
-        self.num_repeats = num_repeats
-        self.steps_per_call = steps_per_call
-        self.num_members = num_members
-        self.num_orders = num_orders
-        self.num_workers = num_workers
-        self.pin_memory = pin_memory
-        self.share = slice(rank, num_rows, world_size)  # of the order, for this process
-        self.position = 0  # in the epoch: batches handed out
-        self.start = 0  # position of the next epoch to be iterated over
-        self.num_batches = -(-len(range(num_rows)[self.share]) // batch_size)
-        # What Lightning looks at in a loader: it announces each epoch to `sampler`, and takes all but one kind of it
-        # for shuffling.
-        self.sampler = self if shuffle else SequentialSampler(split)
-        self.batch_sampler = None
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def state_dict(self) -> dict[str, int]:
-        return {"position": self.position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin the next epoch to be iterated over in its middle."""
-        self.start = state["position"]
-
-    def __len__(self) -> int:
-        return -(-self.num_batches // self.steps_per_call)
-
-    def order(self, seed: int) -> Tensor:
-        """The rows of this epoch, for all processes together."""
-        if not self.shuffle:
-            return torch.arange(len(self.split)).repeat(self.num_repeats)
-        # A large multiplier keeps the streams of neighbouring seeds and epochs apart.
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + self.epoch) % 2**63)
-        passes = [torch.randperm(len(self.split), generator=generator) for _ in range(self.num_repeats)]
-        order = torch.cat(passes)
-        return torch.cat([order, order[: self.share.stop - len(order)]])
-
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.num_members == 1:
-            return self._read(self.order(self.seed)[self.share])
-        orders = torch.stack([self.order(seed)[self.share] for seed in range(self.seed, self.seed + self.num_orders)])
-        shape = self.num_members, -1
-        return ((x.expand(*shape, *x.shape[2:]), y.expand(*shape, *y.shape[2:])) for x, y in self._read(orders))
-
-    def _read(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        order = order[..., self.position * self.batch_size :]
-        rows_of_batches = order.to(self.split.x.device).split(self.batch_size, dim=-1)
-        if not (self.num_workers or self.pin_memory):
-            return (self.split[rows] for rows in rows_of_batches)
-        # Its own generator: a DataLoader that draws from the global one would change what dropout draws.
-        return iter(
-            DataLoader(
-                self.split,  # type: ignore[arg-type]
-                sampler=rows_of_batches,
-                batch_size=None,
-                num_workers=self.num_workers,
-                pin_memory=self.pin_memory,
-                generator=torch.Generator(),
-            )
-        )
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | Chunk]:
-        # A generator: Lightning asks for the iterator of the first epoch before it says which epoch that is.
-        self.position, self.start = self.start, 0
-        batches = self.batches()
-        while self.position < self.num_batches:
-            self.position = min(self.position + self.steps_per_call, self.num_batches)
-            yield next(batches) if self.steps_per_call == 1 else Chunk(islice(batches, self.steps_per_call))
+from kindling.tasks import Regression, Task, restored
 
 
 class InMemoryDataModule(LightningDataModule):
@@ -194,6 +28,13 @@ class InMemoryDataModule(LightningDataModule):
         device_resident: whether the rows lie on the device that trains, so that reading a batch copies nothing to it;
             auto: where they take up less than half of what it has free.
         num_workers: processes that read batches ahead where the rows are not on the device.
+        fold: for cross-validation, from 0: training and validation rows together are divided into `num_folds` parts,
+            the same for every seed, of which this one is for validation and the rest for training. The test split
+            stays. null keeps the splits as they are.
+        num_folds: parts; each row is in one of them, and each class is spread evenly over them.
+
+    Raises:
+        UserError: where there is no such fold.
     """
 
     tasks: ClassVar[tuple[str, ...]]
@@ -209,27 +50,57 @@ class InMemoryDataModule(LightningDataModule):
         num_repeats: PositiveInt = 1,
         device_resident: bool | Literal["auto"] = "auto",
         num_workers: NonNegativeInt = 0,
+        fold: NonNegativeInt | None = None,
+        num_folds: Annotated[int, Field(ge=2)] = 5,
     ) -> None:
         super().__init__()
+        if fold is not None and not 0 <= fold < num_folds:
+            raise UserError(f"data.fold={fold}: should be from 0 to {num_folds - 1}, for data.num_folds={num_folds}")
         self.batch_size = batch_size
         self.seed = seed
         self.num_repeats = num_repeats
         self.device_resident = device_resident
         self.num_workers = num_workers
+        self.fold = fold
+        self.num_folds = num_folds
         self.steps_per_call = 1  # in training
         self.num_members = 1  # of a population
         self.own_orders = False  # of the training batches, for each member
 
     def load(self) -> None:
-        """Set `task` and `splits`."""
+        """Set `splits`, and `task` where nothing in it is fitted."""
         raise NotImplementedError
+
+    def fit(self) -> None:
+        """Put into `splits` and `task` what is fitted on the rows of `splits["train"]`: called once they are final."""
 
     def setup(self, stage: str | None = None) -> None:
         if not hasattr(self, "splits"):
-            task = self.task if self.state else None
-            self.load()
-            if task is not None:
-                self._fit_in(task)
+            before = vars(self).copy()
+            try:
+                self._prepare()
+            except BaseException:
+                self.__dict__ = before  # half prepared is not prepared: in a notebook there may be a second attempt
+                raise
+
+    def _prepare(self) -> None:
+        task = self.task if self.state else None
+        self.load()
+        if self.fold is not None:
+            self._hold_out(self.fold)
+        self.fit()
+        if task is not None:
+            self._fit_in(task)
+
+    def _hold_out(self, fold: int) -> None:
+        name, task = type(self).__name__, getattr(self, "task", None)
+        fitted = isinstance(task, Regression) and bool(task.mean.any() or (task.std != 1).any())
+        if self.state is None and (fitted or self.splits["train"].mean is not None):
+            raise UserError(
+                f"data.fold={fold}: {name} standardises in load(), by rows that are divided into folds only later; "
+                "fit() is the place for it"
+            )
+        self.splits = with_fold(self.splits, fold, self.num_folds, name)
 
     def state_dict(self) -> dict[str, Any]:
         """What a model needs of the data besides their rows, as plain data: every checkpoint carries it."""

@@ -1,5 +1,6 @@
 """Pictures, kept as bytes and standardised batch by batch with the mean and spread of the training split."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor
 
 from kindling.data import inputs
-from kindling.data.base import InMemoryDataModule, Split, SplitName, split_rows
+from kindling.data.base import InMemoryDataModule
+from kindling.data.splits import Split, SplitName, split_rows
 from kindling.tasks import Multiclass
 
 Images = tuple[Tensor, Tensor]  # (N, H, W) bytes and (N,) labels
@@ -24,10 +26,12 @@ class ImageDataModule(InMemoryDataModule):
         raise NotImplementedError
 
     def load(self) -> None:
-        images = self.read()
-        mean, std = mean_and_std(images["train"][0])
-        self.splits = {name: Split(x.unsqueeze(1), y, mean, std) for name, (x, y) in images.items()}
+        self.splits = {name: Split(x.unsqueeze(1), y) for name, (x, y) in self.read().items()}
         self.task = Multiclass(self.classes)
+
+    def fit(self) -> None:
+        mean, std = mean_and_std(self.splits["train"].x)
+        self.splits = {name: replace(split, mean=mean, std=std) for name, split in self.splits.items()}
 
     def read_inputs(self, path: Path) -> Tensor:
         """From a folder of images, or an array. In MNIST, strokes are white and the ground is black."""

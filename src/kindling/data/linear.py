@@ -3,7 +3,8 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from kindling.data.base import SPLIT_SEED, InMemoryDataModule, Split, split_rows
+from kindling.data.base import InMemoryDataModule
+from kindling.data.splits import SPLIT_SEED, Split, split_rows
 from kindling.tasks import Regression
 
 

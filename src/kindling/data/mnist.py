@@ -20,8 +20,8 @@ import torchvision
 from filelock import FileLock
 from torch import Tensor
 
-from kindling.data.base import SPLIT_SEED, SplitName
 from kindling.data.images import ImageDataModule, Images, stratified
+from kindling.data.splits import SPLIT_SEED, SplitName
 from kindling.errors import UserError
 
 log = logging.getLogger(__name__)

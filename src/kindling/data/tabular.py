@@ -1,6 +1,6 @@
 """Tables: columns imputed, standardised and one-hot encoded, with what is fitted on the training split alone."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from kindling.data import inputs
-from kindling.data.base import InMemoryDataModule, Split, SplitName, split_rows
+from kindling.data.base import InMemoryDataModule
 from kindling.data.encoder import Encoder
+from kindling.data.splits import Split, SplitName, split_rows
 from kindling.errors import UserError, shown
 from kindling.tasks import Binary, Multiclass, Regression
 
@@ -47,23 +48,30 @@ class TabularDataModule(InMemoryDataModule):
         return split_rows(len(y), classes)
 
     def load(self) -> None:
-        x, y = (table.rename(columns=str) for table in self.read())
-        rows = self.rows_of_splits(y)
-        if not hasattr(self, "encoder"):
-            self.encoder = Encoder.fit(x.iloc[rows["train"]], self.standardize)
-        features = torch.tensor(self.encoder.transform(x, self.source), dtype=torch.float32)
-        targets = self._targets(y, rows["train"])
-        self.splits = {name: Split(features[rows[name]], targets[rows[name]]) for name in rows}
+        """Until `fit` encodes them, x (N,) are the numbers of the rows in the table."""
+        self.table, y = (table.rename(columns=str) for table in self.read())
+        rows, targets = self.rows_of_splits(y), self._targets(y)
+        self.splits = {name: Split(torch.from_numpy(rows[name]), targets[rows[name]]) for name in rows}
 
-    def _targets(self, y: "pd.DataFrame", train: np.ndarray) -> Tensor:
+    def fit(self) -> None:
+        train = self.splits["train"]
+        if not hasattr(self, "encoder"):
+            self.encoder = Encoder.fit(self.table.iloc[train.x.numpy()], self.standardize)
+        features = torch.tensor(self.encoder.transform(self.table, self.source), dtype=torch.float32)
         if self.kind == "regression":
-            targets = torch.tensor(y.to_numpy(), dtype=torch.float32)
-            if self.standardize:
-                std = targets[train].std(dim=0, correction=0)
-                self.task = Regression(targets[train].mean(dim=0), torch.where(std > 0, std, 1.0))
-            else:
-                self.task = Regression(torch.zeros(y.shape[1]), torch.ones(y.shape[1]))
-            return targets
+            self.task = self._regression(train.y)
+        self.splits = {name: replace(split, x=features[split.x]) for name, split in self.splits.items()}
+        del self.table  # the features are all that is needed of it
+
+    def _regression(self, y: Tensor) -> Regression:
+        if not self.standardize:
+            return Regression(torch.zeros(y.shape[1]), torch.ones(y.shape[1]))
+        std = y.std(dim=0, correction=0)
+        return Regression(y.mean(dim=0), torch.where(std > 0, std, 1.0))
+
+    def _targets(self, y: "pd.DataFrame") -> Tensor:
+        if self.kind == "regression":
+            return torch.tensor(y.to_numpy(), dtype=torch.float32)
         column = y.iloc[:, 0]
         classes = [str(value) for value in sorted(column.unique())]
         if isinstance(known := getattr(self, "task", None), Binary | Multiclass):  # of the checkpoint

@@ -1,6 +1,7 @@
 import torch
 
-from kindling.data.base import InMemoryDataModule, Split
+from kindling.data.base import InMemoryDataModule
+from kindling.data.splits import Split
 from kindling.tasks import Binary
 
 

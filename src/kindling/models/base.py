@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
-from kindling.data.base import Chunk
+from kindling.data.loader import Chunk
 from kindling.errors import UserError
 from kindling.metrics import Metrics
 from kindling.schedulers import length_argument
