@@ -13,6 +13,7 @@ test: .venv/.installed
 
 torture: .venv/.installed
 	@$(PYTHON) scripts/torture.py $(ARGS)
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m slow
 
 lint: .venv/.installed
 	@.venv/bin/ruff format --check .

@@ -18,7 +18,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from kindling.overrides import check_command_line
+from kindling.command_line import check_command_line
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")

@@ -1,13 +1,15 @@
-"""Are runs that are killed and gone on with the same, to the bit, as runs that never stopped?
+"""Are runs that are killed and gone on with the same, to the bit, as runs that never stopped? And sweeps?
 
-python scripts/torture.py [--kills 20] [--seed 0] [--models xor ...]
+python scripts/torture.py [--kills 20] [--seed 0] [--models xor ...] [--sweeps 10]
 
 Trains each model once in peace. Then starts it again and again, kills it at a random moment (by SIGKILL, SIGTERM or
-SIGINT, once to three times), goes on with `resume`, and compares weights, scores and metrics.csv. Each run is a process
-of its own, forked from this one, which has done nothing but import: that saves seconds a run.
+SIGINT, once to three times), goes on with `resume`, and compares weights, scores and metrics.csv. Then does the same
+with a search that prunes, killed so many times on its way, and compares its table. Each run is a process of its own,
+forked from this one, which has done nothing but import: that saves seconds a run.
 """
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -31,6 +33,10 @@ RUNS = {
     "mlp": ["model=mlp", "data=digits", "model.dropout=0.2", "data.batch_size=8", "trainer.max_epochs=4", *QUICK],
     "population": ["data=digits", "population=3", "data.batch_size=16", "trainer.max_epochs=3", *QUICK],
 }
+SWEEP = [
+    *["-m", "data=digits", "trainer.max_epochs=4", "sweep=tpe", "sweep.n_trials=40", "sweep.pruner=median"],
+    *["optimizer.lr=tag(log,interval(1e-5,1))", "model.hidden_features=[16],[64],[64,64]", "trainer=cpu"],
+]
 SIGNALS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}  # and how a run should end
 
 
@@ -103,6 +109,35 @@ def torture(overrides: list[str], folder: Path, duration: float, rng: random.Ran
     return run, events if code == 0 else [*events, f"the end: {code}"]
 
 
+def torture_sweep(kills: int, folder: Path, rng: random.Random) -> bool:
+    """Whether the table of a sweep that was killed so often is that of one that was not."""
+    log = folder / "sweep.txt"
+    start = time.monotonic()
+    if train([*SWEEP, f"hydra.sweep.dir={folder / 'peace'}"], log) != 0:
+        sys.exit(log.read_text())
+    duration = time.monotonic() - start
+    killed = folder / "killed"
+    moments = sorted(rng.uniform(0, duration) for _ in range(kills))
+    for before, moment in zip([0.0, *moments], moments, strict=False):
+        seconds = moment - before + 1  # second: about what it takes to start, and do the killed job once more
+        number = rng.choice(list(SIGNALS))
+        code = train([*SWEEP, f"hydra.sweep.dir={killed}"], log, seconds, number)
+        print(f"sweep: {signal.Signals(number).name} after {seconds:.2f} s: {code}", flush=True)
+        if code not in (SIGNALS[number], -number, 0):
+            print(log.read_text()[-2000:], flush=True)
+            return False
+    if train(["-m", f"sweep.resume={killed}"], log) != 0:
+        print(log.read_text()[-2000:], flush=True)
+        return False
+    return table(killed) == table(folder / "peace")
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    """Without the times."""
+    with (folder / "table.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
 def started(overrides: list[str], run: Path) -> list[str]:
     """The command to begin the run, or to go on with it once it has begun."""
     return [f"resume={run}"] if (run / "summary.json").exists() else [*overrides, f"hydra.run.dir={run}"]
@@ -112,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="runs a model")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sweeps", type=int, default=10, help="times to kill a sweep; 0: no sweep")
     parser.add_argument("--models", nargs="*", choices=list(RUNS), default=list(RUNS))
     args = parser.parse_args()
     rng, failed = random.Random(args.seed), 0
@@ -136,9 +172,12 @@ def main() -> None:
                 )
                 if wrong:
                     print((folder / "log.txt").read_text()[-2000:], flush=True)
+        same = not args.sweeps or torture_sweep(args.sweeps, Path(path), rng)
     total = args.kills * len(args.models)
     print(f"{total - failed} of {total} are the same to the bit")
-    sys.exit(bool(failed))
+    if args.sweeps:
+        print(f"the table of the sweep that was killed {args.sweeps} times is {'the same' if same else 'ANOTHER'}")
+    sys.exit(bool(failed) or not same)
 
 
 if __name__ == "__main__":

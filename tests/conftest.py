@@ -2,17 +2,23 @@
 
 import json
 import os
+import runpy
+import signal
 import subprocess
 import sys
+import time
+import traceback
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
-import kindling.overrides  # noqa: F401  # registers the resolver that the run folder's name uses
+import kindling.command_line  # noqa: F401  # registers the resolver that the run folder's name uses
 from kindling.resume import quoted
 from kindling.train import train
 
@@ -25,8 +31,12 @@ def options(group: str) -> list[str]:
 
 
 def compose_config(*overrides: str) -> DictConfig:
+    """The config of a run, which is no job of a sweep."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("train", list(overrides))
+        cfg = compose("train", list(overrides))
+    with open_dict(cfg):
+        del cfg["sweep"]
+    return cfg
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +85,73 @@ def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return cli
+
+
+@dataclass
+class Process:
+    """`python train.py`, forked from this process, which has imported torch: that saves seconds."""
+
+    pid: int
+    output: Path
+    code: int | None = None
+
+    def wait(self) -> "Process":
+        if self.code is None:
+            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self
+
+    def kill(self, number: int = signal.SIGKILL) -> "Process":
+        os.kill(self.pid, number)
+        return self.wait()
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def until(self, words: str) -> "Process":
+        """Wait for them to be printed."""
+        deadline = time.monotonic() + 60
+        while words not in self.text:
+            assert time.monotonic() < deadline, self.text
+            assert os.waitpid(self.pid, os.WNOHANG) == (0, 0), self.text
+            time.sleep(0.005)
+        return self
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., Process]:
+    """Start `python train.py` as a user would: start("-m", "model=xor", "seed=0,1")."""
+
+    def start(*args: str) -> Process:
+        output = tmp_path / f"output{len(list(tmp_path.glob('output*')))}.txt"
+        output.touch()
+        pid = os.fork()
+        if pid == 0:
+            os._exit(train_py(list(args), output))
+        return Process(pid, output)
+
+    return start
+
+
+def train_py(args: list[str], output: Path) -> int:
+    file = os.open(output, os.O_WRONLY | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    warnings.resetwarnings()
+    warnings.simplefilter("default")
+    os.chdir(ROOT)
+    sys.argv = ["train.py", *args]
+    try:
+        runpy.run_path("train.py", run_name="__main__")
+    except SystemExit as error:
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

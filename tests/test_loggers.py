@@ -2,15 +2,13 @@
 
 import json
 import struct
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from conftest import ROOT, Finished
+from conftest import Finished, Process
 from kindling.loggers import CSVLogger
 
 
@@ -70,25 +68,23 @@ def wandb_history(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows.values())
 
 
-def test_the_jobs_of_a_multirun_are_wandb_runs_of_their_own(tmp_path: Path) -> None:
-    command = [sys.executable, "train.py", "-m", "model=xor", "seed=0,1", "trainer.max_epochs=3", "logger=[csv,wandb]"]
-    done = subprocess.run(
-        [*command, "trainer=cpu", f"hydra.sweep.dir={tmp_path}"], cwd=ROOT, capture_output=True, text=True, timeout=200
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+def test_the_jobs_of_a_multirun_are_wandb_runs_of_their_own(start: Callable[..., Process], tmp_path: Path) -> None:
+    command = ["-m", "model=xor", "seed=0,1", "trainer.max_epochs=3", "logger=[csv,wandb]", "trainer=cpu"]
+    done = start(*command, f"hydra.sweep.dir={tmp_path / 'sweep'}").wait()
+    assert done.code == 0, done.text
     ids = []
     for job in ("0", "1"):
-        finished = Finished(tmp_path / job)
+        finished = Finished(tmp_path / "sweep" / job)
         table, history = pd.read_csv(finished.folder / "metrics.csv"), wandb_history(finished.folder)
         assert len(table) == 3
         columns = table.columns.drop("step")  # W&B counts steps of its own
         pd.testing.assert_frame_equal(table[columns], history[columns], check_dtype=False)
         ids.append(finished.summary["loggers"]["wandb"])
         assert next(finished.folder.glob("wandb/offline-run-*")).name.endswith(ids[-1])
-        assert f"to upload the run: wandb sync {finished.folder}/wandb/offline-run-*" in done.stdout
+        assert f"to upload the run: wandb sync {finished.folder}/wandb/offline-run-*" in done.text
     assert len(set(ids)) == 2
-    assert Finished(tmp_path / "0").summary["seed"] == 0
-    assert Finished(tmp_path / "1").summary["seed"] == 1
+    assert Finished(tmp_path / "sweep" / "0").summary["seed"] == 0
+    assert Finished(tmp_path / "sweep" / "1").summary["seed"] == 1
 
 
 def test_tensorboard_writes_its_events(run: Callable[..., Finished]) -> None:

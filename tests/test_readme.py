@@ -10,11 +10,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from conftest import CONF, ROOT, Finished, options
-from kindling.overrides import check_command_line
+from kindling.command_line import check_command_line
 from kindling.train import train
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(set(re.findall(r"python train\.py[^`\n#|]*", README)))
+NO_SWEEP = (
+    "outputs/sweeps/NAME: is not the folder of a sweep; name one with a sweep.yaml in it, such as outputs/sweeps/NAME"
+)
 EXAMPLES = dict(
     re.findall(r"`(\S+/(?:conv|circles)\.(?:py|yaml))`.*?```(?:python|yaml)\n(.*?)```", README, flags=re.DOTALL)
 )
@@ -23,12 +26,12 @@ EXAMPLES = dict(
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "conv" not in c and "circles" not in c])
 def test_every_command_passes_the_check(command: str) -> None:
     argv = shlex.split(command)[2:]
-    if "FOLDER" not in command:
+    if "FOLDER" not in command and "NAME" not in command:
         check_command_line(CONF, "train", argv)
         return
     with pytest.raises(SystemExit) as exit_info:
         check_command_line(CONF, "train", argv)
-    assert exit_info.value.code == f"error: {argv[0]}: there is no such folder"
+    assert exit_info.value.code in (f"error: {argv[0]}: there is no such folder", f"error: {NO_SWEEP}")
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"python (scripts/[^`\n#|;]*)", README))))
@@ -38,15 +41,15 @@ def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.M
     module = importlib.import_module(Path(script).stem)
     monkeypatch.setattr("kindling.records.list_runs", lambda root: pd.DataFrame())
     monkeypatch.setattr("kindling.records.best_runs", lambda *args: pd.DataFrame())
-    if "RUN" not in argv:
+    if "RUN" not in argv and "NAME" not in command:
         module.main(argv)
         return
     with pytest.raises(SystemExit) as exit_info:
         module.main(argv)
-    assert str(exit_info.value.code).startswith("error: RUN: ")
+    assert str(exit_info.value.code).startswith(("error: RUN: ", "error: outputs/sweeps/NAME: is not the folder of a"))
 
 
-@pytest.mark.parametrize("group", sorted(folder.name for folder in CONF.iterdir() if folder.is_dir()))
+@pytest.mark.parametrize("group", sorted({file.parent.name for file in CONF.glob("*/*.yaml")}))
 def test_the_table_names_every_option(group: str) -> None:
     (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", README, flags=re.MULTILINE)
     assert re.findall(r"`([a-z0-9_]+)`", row) == options(group)

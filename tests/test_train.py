@@ -3,10 +3,8 @@
 import itertools
 import json
 import math
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +12,12 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import ROOT, Finished, compose_config, options
+from conftest import Finished, Process, compose_config, options
 from kindling.build import build
 from test_config import PAIRS, loss_for, tasks
 
 Run = Callable[..., Finished]
+Start = Callable[..., Process]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 FAST = ["debug=fast_dev_run", "trainer=cpu"]
@@ -296,39 +295,19 @@ def test_the_command_line_prints_no_noise(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_says_so(sent: signal.Signals, code: int, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "train.py",
-        "data=digits",
-        "trainer.max_epochs=10000",
-        f"hydra.run.dir={tmp_path / 'run'}",
-    ]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            if line.startswith("epoch 2"):
-                break
-        process.send_signal(sent)
-        process.stdout.read()
+def test_an_interrupted_run_says_so(sent: signal.Signals, code: int, start: Start, tmp_path: Path) -> None:
+    process = start("data=digits", "trainer.max_epochs=10000", f"hydra.run.dir={tmp_path / 'run'}")
+    assert process.until("epoch 2").kill(sent).code == code
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert process.returncode == code
     assert summary["status"] == "interrupted"
     assert summary["error"]["type"] == sent.name
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
 
 
-def test_two_runs_started_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
-    command = [sys.executable, "train.py", "model=xor", *FAST]
-    processes = [
-        subprocess.Popen(
-            [*command, f"hydra.run.dir={tmp_path}/${{now:%Y-%m-%d_%H}}-${{unique:}}"],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-        )
-        for _ in range(2)
-    ]
-    assert [process.wait() for process in processes] == [0, 0]
+def test_two_runs_started_at_once_do_not_share_a_folder(start: Start, tmp_path: Path) -> None:
+    command = ["model=xor", *FAST, f"hydra.run.dir={tmp_path}/${{now:%Y-%m-%d_%H}}-${{unique:}}"]
+    processes = [start(*command) for _ in range(2)]
+    assert [process.wait().code for process in processes] == [0, 0]
     assert len(list(tmp_path.glob("*/summary.json"))) == 2
 
 

@@ -12,7 +12,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
 from kindling import config
-from kindling.callbacks import ConfigInCheckpoint
+from kindling.callbacks import ConfigInCheckpoint, Figures
 from kindling.checkpoints import AtomicCheckpointIO
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError, did_you_mean
@@ -22,12 +22,13 @@ from kindling.models.base import SupervisedModule
 from kindling.models.population import Population
 from kindling.population import member_callbacks, populate
 from kindling.steps import steps_per_call
+from kindling.sweep.job import Job
 
 
 def build(
-    cfg: DictConfig, logger_ids: Mapping[str, str] = MappingProxyType({})
+    cfg: DictConfig, logger_ids: Mapping[str, str] = MappingProxyType({}), job: Job | None = None
 ) -> tuple[L.Trainer, InMemoryDataModule, SupervisedModule]:
-    """The parts of a run; `logger_ids` are those of the run that is gone on with."""
+    """The parts of a run; `logger_ids` are those of the run that is gone on with, `job` is what it is in a sweep."""
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")  # TensorFloat-32 where a GPU has it; nothing changes elsewhere
     datamodule = construct("data", cfg.data)
@@ -42,6 +43,10 @@ def build(
     loggers = [
         construct(f"logger.{name}", node, **same_run(node, logger_ids.get(name))) for name, node in cfg.logger.items()
     ]
+    if job:  # the report of a sweep shows all of its jobs; pictures of each would take longer than many a job
+        callbacks = [callback for callback in callbacks if not isinstance(callback, Figures)] + job.callbacks(
+            cfg.monitor
+        )
     callbacks.append(ConfigInCheckpoint(plain))
     if isinstance(model, Population):
         datamodule.num_members = cfg.population

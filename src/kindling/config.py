@@ -71,11 +71,13 @@ def _interpolated(node: Any, prefix: str = "") -> Iterator[str]:
 def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
     known = [*SECTIONS, *SETTINGS]
     for key in cfg:
-        if key not in known:
+        if key not in [*known, "sweep"]:
             yield f"{key}: no such section{did_you_mean(str(key), known)}"
     for key in known:
         if key not in cfg:
             yield f"{key}: missing"
+        elif key in SECTIONS and not isinstance(cfg[key], dict):
+            yield f"{key}={cfg[key]}: should be a section, with keys of its own"
     if type(cfg.get("seed")) is not int or not 0 <= cfg["seed"] < 2**32:
         yield f"seed={cfg.get('seed')}: should be a whole number from 0 to {2**32 - 1}"
     if type(cfg.get("population")) is not int or cfg["population"] < 1:

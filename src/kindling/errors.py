@@ -13,6 +13,10 @@ class UserError(Exception):
     """A mistake in the input, the configuration or the machine. The message is all that the user sees of it."""
 
 
+class Pruned(Exception):  # noqa: N818  # the word of the field, and no error
+    """The sweep has given the run up, since others do better."""
+
+
 @contextmanager
 def told_in_a_sentence() -> Iterator[None]:
     """End a script with `error: ...` and code 1 where the user can mend what is wrong; with 130 after Ctrl-C."""

@@ -1,6 +1,5 @@
 """Run folders as tables: all of them, the best, what two differ in. Without torch: a list should not take seconds."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from omegaconf import OmegaConf
 
 from kindling.errors import UserError, did_you_mean
 from kindling.resume import flat
+from kindling.run_folder import SPREADS, read_summary
 
 DEFAULT_SCORES = ("test/acc", "test/rmse", "test/loss")  # the first of these that there is, tells the best run
 LOWER_IS_BETTER = ("loss", "mae", "rmse")
-SPREADS = ("_std", "_min", "_max")  # over the members of a population
 
 
 def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
@@ -36,15 +35,6 @@ def row(folder: Path) -> dict[str, Any]:
     summary = read_summary(folder)
     known = {key: summary.get(key) for key in ("status", "model", "epochs", "seed", "started")}
     return {**known, "data": summary.get("data", {}).get("name"), **scores(summary), "folder": str(folder)}
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """The record of a run. One that cannot be read counts as that of a run of which nothing else is known."""
-    try:
-        summary = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
-        return {"status": "unreadable"}
-    return summary if isinstance(summary, dict) else {"status": "unreadable"}
 
 
 def scores(summary: dict[str, Any]) -> dict[str, float]:

@@ -83,7 +83,7 @@ class Started:
         except (HydraException, OmegaConfBaseException) as error:
             return [str(error).splitlines()[0]]
         now, then = dict(flat(composed)), dict(flat(self.config))
-        keys = [key for key in {**then, **now} if key not in ELSEWHERE]
+        keys = [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]
         return [f"{key} is {now.get(key)}, was {then.get(key)}" for key in keys if now.get(key) != then.get(key)]
 
 

@@ -2,12 +2,15 @@
 
 import json
 import platform
+import re
 import shlex
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +24,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.config import choice
 from kindling.data.base import InMemoryDataModule
-from kindling.errors import UserError
+from kindling.errors import Pruned, UserError
 from kindling.models.base import SupervisedModule
 from kindling.models.population import Population
+from kindling.run_folder import write_whole
 from kindling.signals import SIGNALS
 
 PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no revision
@@ -62,16 +66,20 @@ class Summary(dict[str, Any]):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
     ) -> None:
         if error is None:
             self["status"] = "completed"
+        elif isinstance(error, Pruned):
+            self["status"] = "pruned"
         elif isinstance(error, SystemExit) and error.code in INTERRUPTED:
             self["status"] = "interrupted"
             self["error"] = {"type": INTERRUPTED[error.code], "message": f"stopped by {INTERRUPTED[error.code]}"}
         else:
             self["status"] = "failed"
             self["error"] = {"type": type(error).__name__, "message": str(error)}
+            if not isinstance(error, UserError | SystemExit):
+                self["error"]["traceback"] = traceback.format_exception(error)
         self.write()
 
 
@@ -96,7 +104,7 @@ def open_summary(cfg: DictConfig, run_dir: Path, resume: bool = False) -> Summar
                 f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
             )
         overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-        overrides = [text for text in overrides if not text.startswith("resume=")]
+        overrides = [text for text in overrides if not re.match(r"resume=|sweep[.=]", text)]
         try:
             write_whole(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
@@ -107,13 +115,6 @@ def open_summary(cfg: DictConfig, run_dir: Path, resume: bool = False) -> Summar
     return Summary(run_dir / "summary.json", enabled, **{**before, **history, "seed": cfg.seed, **environment()})
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Or leave what is there, whatever happens on the way."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
 def holds_a_run(run_dir: Path) -> bool:
     """Whether anything would be lost: a run that failed before its first checkpoint has nothing to lose."""
     if not (run_dir / "summary.json").exists():
@@ -122,6 +123,7 @@ def holds_a_run(run_dir: Path) -> bool:
     return status != "failed" or (run_dir / "checkpoints").exists()
 
 
+@cache  # of all jobs of one process: they run the code that it has read
 def environment() -> dict[str, Any]:
     """What the result depends on besides the config."""
     packages = ("torch", "lightning", "hydra-core", "torchmetrics", "torchvision", "numpy")

@@ -5,7 +5,8 @@ import math
 import signal
 import sys
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import lightning as L
@@ -15,14 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 from kindling import checkpoints, config, trust
 from kindling.build import build
 from kindling.data.base import InMemoryDataModule
-from kindling.errors import OF_THE_MACHINE, UserError, listed
+from kindling.errors import OF_THE_MACHINE, Pruned, UserError, listed
 from kindling.init_from import start_from
 from kindling.loggers import finished_loggers
 from kindling.models.base import SupervisedModule
 from kindling.models.population import Population
 from kindling.resume import locked
 from kindling.signals import exit_codes, requeue
-from kindling.summary import description, footer, headline, open_summary, rank, results
+from kindling.steps import several_processes
+from kindling.summary import INTERRUPTED, description, footer, headline, open_summary, rank, results
+from kindling.sweep.job import Job, run_as_command, take_job, within_sweep
 
 log = logging.getLogger(__name__)
 
@@ -33,26 +36,33 @@ def train(cfg: DictConfig) -> float:
     Raises:
         SystemExit: with a sentence where the user can mend what is wrong; with 128 + the signal after Ctrl-C, SIGTERM
             and SIGUSR1, and then, under SLURM, after having the job put into the queue once more.
+        Exception: within a sweep, which goes on, whatever was wrong.
     """
     quiet()
+    job = take_job(cfg)
     try:
-        return run(cfg)
+        if job and within_sweep() and several_processes(cfg.trainer):
+            return run_as_command(cfg)
+        with job.recorded() if job else nullcontext():
+            return run(cfg, job)
+    except Pruned:
+        return math.nan
     except SystemExit as error:
+        if within_sweep() and error.code not in INTERRUPTED:  # the run's own, which is not to end the sweep
+            raise UserError(f"the run ended by sys.exit({error.code!r})") from None
         if error.code == 128 + signal.SIGUSR1 and rank() == 0:
             requeue()
         raise
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        if error.errno not in OF_THE_MACHINE:
+    except (UserError, OSError) as error:
+        if within_sweep() or (isinstance(error, OSError) and error.errno not in OF_THE_MACHINE):
             raise
         sys.exit(f"error: {error}")
 
 
-def run(cfg: DictConfig) -> float:
+def run(cfg: DictConfig, job: Job | None = None) -> float:
     run_dir = Path(cfg.run_dir)
     resume, cfg.resume = cfg.resume, None  # how a run was started once more is no part of what it is
-    problems = config.problems(cfg)
+    problems = [] if job else config.problems(cfg)  # a sweep has checked its jobs before the first
     if resume:
         problems += trust.problems(OmegaConf.to_container(cfg, resolve=True), cfg.allowed_packages)
     if problems:
@@ -63,19 +73,32 @@ def run(cfg: DictConfig) -> float:
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     with lock, open_summary(cfg, run_dir, bool(resume)) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
-            trainer, datamodule, model = build(cfg, summary.get("loggers", {}))
+            trainer, datamodule, model = build(cfg, summary.get("loggers", {}), job)
             summary.update(description(cfg, trainer, datamodule, model))
             log.info(headline(summary))
             if cfg.init_from and not checkpoint:
                 log.info(start_from(model, cfg.init_from))
-        with summary.timed("fit"):
+        with summary.timed("fit"), pruned_later() as pruned:
             trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint)
         best, score = best_checkpoint(cfg, trainer, datamodule, model)
         summary.update(results(cfg, trainer, model, summary["seconds"]["fit"], score))
+        if pruned:
+            summary["epochs"] += 1  # Lightning has not counted the one that it was given up after
+            raise pruned[0]
         with summary.timed("test"):
             (summary["metrics"],) = trainer.test(model, datamodule=datamodule, ckpt_path=best, verbose=False)
         log.info(footer(cfg, summary))
     return score
+
+
+@contextmanager
+def pruned_later() -> Iterator[list[Pruned]]:
+    """Keeps back that the run was given up, until what it has reached is in its summary."""
+    pruned: list[Pruned] = []
+    try:
+        yield pruned
+    except Pruned as reason:
+        pruned.append(reason)
 
 
 def last_checkpoint(resume: str) -> Path | None:

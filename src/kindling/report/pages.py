@@ -1,0 +1,37 @@
+"""The whole report, written into the folder of its sweep."""
+
+from filelock import FileLock
+
+from kindling.report.contents import Contents
+from kindling.report.figures import figures
+from kindling.report.markdown import markdown
+from kindling.report.page import page
+from kindling.report.rows import rebuild
+from kindling.report.tables import Sweep, framed, opened
+from kindling.run_folder import write_whole
+
+DPI = 120
+
+
+def write(sweep: Sweep) -> Contents:
+    """table.csv, table.md, figures/*.png and report.html, anew from the folders of the jobs; returns what they say.
+
+    Every file is replaced as a whole. May be called while jobs are running.
+
+    Raises:
+        UserError: where the folder is not that of a sweep.
+    """
+    sweep = opened(sweep)
+    with FileLock(sweep.folder / ".report.lock"):
+        contents = Contents(sweep, framed(sweep, rebuild(sweep)))
+        pictures = [(name, caption, drawn.png(DPI)) for name, caption, drawn in figures(sweep, contents.frame)]
+        folder = sweep.folder / "figures"
+        folder.mkdir(exist_ok=True)
+        for path in folder.glob("*.png"):
+            if path.stem not in {name for name, _, _ in pictures}:
+                path.unlink()  # of a report that had something to show there
+        for name, _, png in pictures:
+            write_whole(folder / f"{name}.png", png)
+        write_whole(sweep.folder / "table.md", markdown(contents))
+        write_whole(sweep.folder / "report.html", page(contents, pictures))
+    return contents

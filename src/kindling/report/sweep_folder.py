@@ -1,0 +1,138 @@
+"""The folder of a sweep: what was asked for, and its jobs. Any file of a job may be missing or damaged."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from kindling.errors import shown
+from kindling.run_folder import SPREADS, read_overrides, read_summary
+from kindling.sweep.record import read_record
+
+OF_THE_RUN = ("parameters", "epochs", "samples_per_second")  # objectives that are no metrics; and seconds
+REPEATS = ("seed", "data.fold")  # keys that say which repetition a job is, not what is tried
+
+
+class SweepFolder:
+    """`sweep.yaml` of the folder, and where its jobs are.
+
+    Raises:
+        UserError: where the folder is not that of a sweep, or its sweep.yaml is damaged.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        record = read_record(self.folder)
+        self.name = record.name
+        self.command = record.command
+        self.option = record.sweep
+        self.objectives = record.objectives
+        self.n_trials = record.n_trials
+        self.space = {bare(key): json.loads(text) for key, text in record.space.items()}
+
+    @property
+    def table(self) -> Path:
+        return self.folder / "table.csv"
+
+    @property
+    def settings(self) -> list[str]:
+        """The swept keys but those that repeat a setting."""
+        return [key for key in self.space if key not in REPEATS]
+
+    @property
+    def repeats(self) -> list[str]:
+        return [key for key in self.space if key in REPEATS]
+
+    def jobs(self) -> list[int]:
+        # 007 is nobody's job: it would be taken for 7
+        names = [path.name for path in self.folder.iterdir() if path.name.isdecimal() and path.is_dir()]
+        return sorted(int(name) for name in names if name == str(int(name)))
+
+    def overrides(self, job: int) -> list[str]:
+        return read_overrides(self.folder / str(job))
+
+    def monitored(self) -> str | None:
+        """The metric by which a job knows its best epoch."""
+        names = (part(read_summary(self.folder / str(job)), "monitor").get("name") for job in self.jobs())
+        return next((str(name) for name in names if name), None)
+
+    def row(self, job: int) -> dict[str, Any]:
+        """All that the table says about a job."""
+        summary = read_summary(self.folder / str(job))
+        return {
+            "job": job,
+            "status": str(summary.get("status", "unreadable")),
+            **swept_values(self.overrides(job), list(self.space)),
+            **{name: objective(summary, name) for name in self.objectives},
+            **test_metrics(summary),
+            "epochs": objective(summary, "epochs"),
+            "seconds": objective(summary, "seconds"),
+            "error": error_sentence(summary),
+        }
+
+    def columns(self, names: set[str]) -> list[str]:
+        """Those of the table, in order, for rows of these `names`."""
+        first = ["job", "status", *self.space, *self.objectives]
+        last = [name for name in ("epochs", "seconds", "error") if name not in first]
+        return [*first, *sorted(names - {*first, *last}), *last]
+
+
+def objective(summary: dict[str, Any], name: str) -> float | None:
+    """What a run reached, by its summary; None where it did not get that far.
+
+    The monitored metric counts at its best epoch, others after the last one or in the test. `parameters`, `epochs`,
+    `samples_per_second` and `seconds` (of fitting) are there too. NaN and infinity are passed on.
+    """
+    monitor, seconds = part(summary, "monitor"), part(summary, "seconds")
+    candidates = [monitor.get("best")] if monitor.get("name") == name else []
+    candidates += [summary.get(name)] if name in OF_THE_RUN else []
+    candidates += [seconds.get("fit")] if name == "seconds" else []
+    candidates += [part(summary, "last_epoch").get(name), part(summary, "metrics").get(name)]
+    numbers = [value for value in candidates if isinstance(value, int | float) and not isinstance(value, bool)]
+    return numbers[0] if numbers else None
+
+
+def part(summary: dict[str, Any], name: str) -> dict[str, Any]:
+    value = summary.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def test_metrics(summary: dict[str, Any]) -> dict[str, float | None]:
+    names = [str(name) for name in part(summary, "metrics") if not str(name).endswith(SPREADS)]
+    return {name: objective({"metrics": summary["metrics"]}, name) for name in names}
+
+
+def error_sentence(summary: dict[str, Any]) -> str | None:
+    """On one line: a row of the table is one line of its file."""
+    error = part(summary, "error")
+    words = f"{error.get('type', 'error')}: {error.get('message', '')}".split() if error else []
+    return shown(" ".join(words), 200) if words else None
+
+
+def swept_values(overrides: list[str], keys: list[str]) -> dict[str, Any]:
+    """The value of each swept key, where the overrides have one; the last one wins, as with Hydra."""
+    texts = {key_of(text): text for text in overrides}
+    return {key: parsed(texts[key]) if key in texts else None for key in keys}
+
+
+def key_of(override: str) -> str:
+    return bare(override.partition("=")[0])
+
+
+def bare(key: str) -> str:
+    """Without the signs of Hydra's grammar: +key and ++key set key."""
+    return key.lstrip("+~")
+
+
+@lru_cache(maxsize=10_000)
+def parsed(override: str) -> Any:
+    """A number, text, truth value or None; what is none of these, such as a list, as the text that was given."""
+    text = override.partition("=")[2]
+    try:
+        value = OverridesParser.create().parse_override(override).value()
+    except HydraException:
+        value = text
+    return value if isinstance(value, str | int | float | bool | None) else text

@@ -1,0 +1,35 @@
+"""The files of a run folder, read without torch or pandas, and written so that nobody ever sees half of one."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+SPREADS = ("_std", "_min", "_max")  # over the members of a population
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Or leave what is there, whatever happens on the way."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # several processes may write the same file
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary.replace(path)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The record of a run. One that cannot be read counts as that of a run of which nothing else is known."""
+    try:
+        summary = json.loads((folder / "summary.json").read_text())
+    except (OSError, ValueError, RecursionError):
+        return {"status": "unreadable"}
+    return summary if isinstance(summary, dict) else {"status": "unreadable"}
+
+
+def read_overrides(folder: Path) -> list[str]:
+    """What was asked for; nothing where that cannot be read."""
+    try:
+        overrides = OmegaConf.to_container(OmegaConf.load(folder / "overrides.yaml"))
+    except Exception:  # whatever a damaged file makes a parser say
+        return []
+    return [text for text in overrides if isinstance(text, str)] if isinstance(overrides, list) else []

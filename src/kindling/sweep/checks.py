@@ -1,0 +1,87 @@
+"""Every combination of a sweep, checked before its first job."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from kindling import config as run_config
+from kindling import trust
+from kindling.errors import UserError, listed
+from kindling.sweep.loader import SweepConfigLoader
+from kindling.sweep.space import Space
+
+NOT_OF_THE_JOB = ("hydra", "sweep", "run_dir", "allowed_packages")
+
+
+def check(config: DictConfig, space: Space, loader: SweepConfigLoader, trusted: bool = True) -> None:
+    """Each combination of options, and with it each value of the other keys once.
+
+    Where the command comes from a folder it is not `trusted`, and what it has built is checked too.
+
+    Raises:
+        UserError: with every mistake.
+    """
+    found: list[str] = []
+    for chosen in _combinations(space, loader):
+        others = {key: list(_values(drawn)) for key, drawn in space.swept.items() if key not in chosen}
+        for place in range(max(map(len, others.values()), default=1)):
+            chosen.update({key: options[place % len(options)] for key, options in others.items()})
+            found += _problems(config, space.overrides(chosen), loader, trusted)
+    if found:
+        raise UserError(listed(found))
+
+
+def job_configs(config: DictConfig, space: Space, loader: SweepConfigLoader) -> dict[str, dict[str, Any]]:
+    """By the options chosen, the config of a job that has them, without what differs from job to job."""
+    configs = {}
+    for chosen in _combinations(space, loader):
+        first = {key: next(_values(drawn)) for key, drawn in space.swept.items()}
+        job: Any = OmegaConf.to_container(loader.load_sweep_config(config, space.overrides({**first, **chosen})))
+        name = " ".join(f"{key}={value}" for key, value in chosen.items()) or "all"
+        configs[name] = {key: value for key, value in job.items() if key not in NOT_OF_THE_JOB}
+    return configs
+
+
+def _combinations(space: Space, loader: SweepConfigLoader) -> Iterator[dict[str, Any]]:
+    """Of the options of the groups that are swept."""
+    groups = {key: drawn.choices for key, drawn in space.swept.items() if loader.options(key)}  # type: ignore[attr-defined]
+    for combination in itertools.product(*groups.values()):
+        yield dict(zip(groups, combination, strict=True))
+
+
+def _values(distribution: BaseDistribution) -> Iterator[Any]:
+    """All categories, of whole numbers the least and the greatest, and of a range its ends."""
+    if not isinstance(distribution, CategoricalDistribution):
+        yield from (distribution.low, distribution.high)  # type: ignore[attr-defined]
+    elif all(str(choice).isdecimal() for choice in distribution.choices):
+        yield min(distribution.choices, key=int)  # type: ignore[arg-type]
+        yield max(distribution.choices, key=int)  # type: ignore[arg-type]
+    else:
+        yield from distribution.choices
+
+
+def _problems(config: DictConfig, overrides: list[str], loader: SweepConfigLoader, trusted: bool) -> list[str]:
+    setup_globals()
+    try:
+        job = loader.load_sweep_config(config, overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        return [str(error).splitlines()[0]]
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(job)
+    try:
+        with open_dict(job):
+            del job["hydra"], job["sweep"]
+        job.run_dir = "."
+        found = run_config.problems(job)
+        if not trusted:
+            found += trust.problems(OmegaConf.to_container(job, resolve=True), job.allowed_packages)
+        return found
+    finally:
+        HydraConfig.instance().cfg = before

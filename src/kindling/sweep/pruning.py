@@ -1,0 +1,50 @@
+"""Stopping jobs that look hopeless."""
+
+from functools import cache
+from pathlib import Path
+
+import lightning as L
+import optuna
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Checkpoint
+from optuna.samplers import RandomSampler
+from optuna.trial import Trial
+
+from kindling.errors import Pruned
+from kindling.sweep.job import Job
+from kindling.sweep.study import open_study, reopened
+
+
+class Pruning(Checkpoint):
+    """Tells the study of the monitored metric after each epoch, and ends the run where the study says so.
+
+    Saves nothing: Lightning calls what is a Checkpoint after the other callbacks, and so after the best one is saved.
+    """
+
+    def __init__(self, job: Job, monitor: str) -> None:
+        self.job = job
+        self.monitor = monitor
+        self.trial: Trial | None = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.trial = trial_of(self.job)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        score, hopeless = trainer.callback_metrics.get(self.monitor), False
+        if self.trial and score is not None:
+            self.trial.report(float(score), trainer.current_epoch)
+            hopeless = self.trial.should_prune()
+        if trainer.strategy.broadcast(hopeless):
+            raise Pruned(f"after epoch {trainer.current_epoch}")
+
+
+def trial_of(job: Job) -> Trial:
+    study = study_of(job.folder, job.settings["name"], job.settings["storage"])
+    study.pruner = instantiate(job.settings["pruners"][job.settings["pruner"]])
+    return reopened(study, job.number)
+
+
+@cache
+def study_of(folder: Path, name: str, url: str | None) -> optuna.Study:
+    return open_study(folder, name, url, RandomSampler())  # a job draws nothing

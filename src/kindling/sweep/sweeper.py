@@ -1,0 +1,120 @@
+"""`python train.py -m`: what the command sweeps, checked and written down before the first job."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import distribution_to_json
+from optuna.samplers import BaseSampler
+
+from kindling.errors import UserError
+from kindling.resume import flat
+from kindling.run_folder import write_whole
+from kindling.sweep.checks import check, job_configs
+from kindling.sweep.loader import SweepConfigLoader
+from kindling.sweep.record import Record, by_key, differences, read_record
+from kindling.sweep.running import Sweep
+from kindling.sweep.space import read_space
+from kindling.sweep.study import Queue, SeededByTrial, open_study
+from kindling.train import quiet
+
+OF_A_JOB = ("sweep.name", "sweep.trial", "hydra.sweep.dir", "hydra.sweep.subdir")  # set by the sweep itself
+
+
+def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext, task: TaskFunction) -> None:
+    """Do what is left of the sweep that the arguments describe, in its folder.
+
+    Raises:
+        UserError: before the first job, where the sweep or one of its jobs makes no sense, or is not the one that the
+            folder holds.
+        SystemExit: with a sentence and code 1 where jobs failed; with 128 + the signal after Ctrl-C and SIGTERM.
+    """
+    quiet()
+    settings, folder = config.sweep, Path(config.hydra.sweep.dir)
+    option = config.hydra.runtime.choices.sweep
+    check_settings(config)
+    space = read_space(arguments, hydra_context.config_loader, grid=option == "grid")
+    loader = SweepConfigLoader(hydra_context.config_loader, [*space.swept, *OF_A_JOB])
+    trials = space.grid() if option == "grid" else [{}] * (settings.n_trials or 0)
+    record = Record(
+        name=settings.name,
+        command=arguments,
+        hydra=[text for text in config.hydra.overrides.hydra if not text.startswith(("hydra.mode", "hydra.sweep."))],
+        sweep=option,
+        objectives=objectives_of(config),
+        n_trials=min(settings.n_trials or len(trials), len(trials)),
+        space={key: distribution_to_json(distribution) for key, distribution in space.swept.items()},
+    )
+    if settings.resume or not (folder / "sweep.yaml").exists():
+        check(config, space, loader, trusted=not settings.resume)
+    context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
+    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+    record = claim(folder, record, job_configs(config, space, loader))
+    modes = list(record.objectives.values())
+    study = open_study(folder, record.name, settings.storage, make_sampler(settings.sampler), modes)
+    queue = Queue(study, folder, space.swept)
+    queue.add(trials[: record.n_trials])
+    Sweep(folder, record, space, queue, launcher, config).run()
+
+
+def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> Record:
+    """The record of the sweep that the folder is for from now on, or has been for: its name and command stay.
+
+    Raises:
+        UserError: where the folder holds the sweep of another command, or conf/ has changed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".start.lock"):
+        if (folder / "sweep.yaml").exists():
+            then = read_record(folder)
+            changes = differences(by_key(record.command), by_key(then.command))
+            if not changes:
+                configs_then: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+                changes = differences(dict(flat(configs)), dict(flat(configs_then)))
+            if changes:
+                told = "; ".join(changes)
+                raise UserError(f"{folder} holds another sweep: {told}; choose another sweep.name, or undo that")
+            if record.n_trials < then.n_trials:
+                raise UserError(
+                    f"sweep.n_trials={record.n_trials}: the sweep has {then.n_trials} jobs; it can only grow"
+                )
+            record = replace(record, name=then.name, command=then.command)
+        else:
+            write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(configs)))
+        record.write(folder)
+    return record
+
+
+def check_settings(config: DictConfig) -> None:
+    """Raises:
+    UserError: where a setting of the sweep makes no sense.
+    """
+    settings, objectives = config.sweep, objectives_of(config)
+    for key in ("n_trials", "max_failures", "batch_size"):
+        value = settings[key]
+        if value is not None and (type(value) is not int or value < 1):
+            raise UserError(f"sweep.{key}={value}: should be a whole number from 1, or null")
+    n_jobs = config.hydra.launcher.get("n_jobs", 1)
+    if type(n_jobs) is not int or n_jobs < 1:
+        raise UserError(f"hydra.launcher.n_jobs={n_jobs}: should be a whole number from 1")
+    if not isinstance(objectives, dict) or any(mode not in ("min", "max") for mode in objectives.values()):
+        raise UserError(f"sweep.objectives={objectives}: should give min or max for each name, like {{val/loss: min}}")
+    if settings.pruner not in settings.pruners:
+        raise UserError(f"sweep.pruner={settings.pruner}: should be one of {', '.join(settings.pruners)}")
+    if len(objectives) > 1 and settings.pruner != "none":
+        raise UserError(f"sweep.pruner={settings.pruner}: judges by one objective, and there are {len(objectives)}")
+
+
+def objectives_of(config: DictConfig) -> Any:
+    return OmegaConf.to_container(config.sweep.objectives or OmegaConf.create({config.monitor: config.mode}))
+
+
+def make_sampler(node: DictConfig) -> BaseSampler:
+    if "seed" not in node:
+        return instantiate(node)
+    return SeededByTrial(lambda seed: instantiate(node, seed=seed), node.seed)
