@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 import torch
@@ -40,26 +41,34 @@ SWEEP = [
 SIGNALS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}  # and how a run should end
 
 
+def train_py(args: list[str], output: Path) -> int:
+    """`python train.py` with what it prints added to a file, in a process forked for it; returns the exit code."""
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    warnings.resetwarnings()
+    warnings.simplefilter("default")
+    os.chdir(ROOT)
+    torch.set_num_threads(1)
+    sys.argv = ["train.py", *args]
+    try:
+        runpy.run_path("train.py", run_name="__main__")
+    except SystemExit as error:
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
 def train(overrides: list[str], log: Path, seconds: float | None = None, number: int = signal.SIGKILL) -> int:
     """The exit code of `python train.py`, sent a signal after so many seconds where it is still at work."""
     pid = os.fork()
     if pid == 0:
-        try:
-            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            os.chdir(ROOT)
-            torch.set_num_threads(1)
-            sys.argv = ["train.py", *overrides]
-            runpy.run_path("train.py", run_name="__main__")
-        except SystemExit as error:
-            if isinstance(error.code, str):
-                print(error.code, flush=True)
-            os._exit(error.code if isinstance(error.code, int) else int(error.code is not None))
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
+        os._exit(train_py(overrides, log))
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)

@@ -2,13 +2,10 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
 import time
-import traceback
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ from omegaconf import DictConfig, open_dict
 import kindling.command_line  # noqa: F401  # registers the resolver that the run folder's name uses
 from kindling.resume import quoted
 from kindling.train import train
+from torture import train_py
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
@@ -131,27 +129,6 @@ def start(tmp_path: Path) -> Callable[..., Process]:
         return Process(pid, output)
 
     return start
-
-
-def train_py(args: list[str], output: Path) -> int:
-    file = os.open(output, os.O_WRONLY | os.O_APPEND)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-    warnings.resetwarnings()
-    warnings.simplefilter("default")
-    os.chdir(ROOT)
-    sys.argv = ["train.py", *args]
-    try:
-        runpy.run_path("train.py", run_name="__main__")
-    except SystemExit as error:
-        if isinstance(error.code, str):
-            print(error.code, file=sys.stderr)
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

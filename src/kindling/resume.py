@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.errors import UserError
+from kindling.run_folder import is_locked
 
 ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
 
@@ -68,10 +69,7 @@ class Started:
 
     def is_running(self) -> bool:
         try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                return False
-        except Timeout:
-            return True
+            return is_locked(self.folder / ".lock")
         except OSError:  # a folder that nobody can write to; whoever trains there will be told
             return False
 

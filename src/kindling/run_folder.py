@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 SPREADS = ("_std", "_min", "_max")  # over the members of a population
@@ -15,6 +16,15 @@ def write_whole(path: Path, content: str | bytes) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # several processes may write the same file
     temporary.write_bytes(content.encode() if isinstance(content, str) else content)
     temporary.replace(path)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock; it lets go of it when it dies, however it does."""
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

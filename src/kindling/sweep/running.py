@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +20,7 @@ from optuna.trial import Trial, TrialState
 from kindling import plots, report
 from kindling.errors import UserError, did_you_mean
 from kindling.resume import quoted
-from kindling.run_folder import read_summary, write_whole
+from kindling.run_folder import is_locked, read_summary, write_whole
 from kindling.runs import Run
 from kindling.signals import exit_codes
 from kindling.sweep.job import is_unfinished, record_failure
@@ -170,13 +170,10 @@ def left_behind(run_dir: Path) -> str | None:
     """The status of a job that another process began, once nothing trains in its folder any more."""
     if not (run_dir / "summary.json").exists():
         return None
-    lock = FileLock(run_dir / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    if is_locked(run_dir / ".lock"):
         print(f"waiting for {run_dir}, where a process still trains", flush=True)
-        lock.acquire()
-    lock.release()
+        with FileLock(run_dir / ".lock"):
+            pass
     return str(read_summary(run_dir)["status"])
 
 

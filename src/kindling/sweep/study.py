@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import optuna
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
+
+from kindling.run_folder import is_locked
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -139,13 +141,7 @@ class Queue:
         return trial
 
     def _is_alive(self, worker: str | None) -> bool:
-        if worker is None or not self._path(worker).exists():
-            return False
-        try:
-            with FileLock(self._path(worker), timeout=0):
-                return False
-        except Timeout:
-            return True
+        return worker is not None and self._path(worker).exists() and is_locked(self._path(worker))
 
     def _path(self, worker: str) -> Path:
         return self.folder / ".workers" / f"{worker}.lock"
