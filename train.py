@@ -18,14 +18,14 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from kindling.command_line import check_command_line
+from kindling.config.command_line import check_command_line
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
-    from kindling.train import train  # here, not above: torch is imported only once the config has composed
+    from kindling.sweep import job  # here, not above: torch is imported only once the config has composed
 
-    return train(cfg)
+    return job.main(cfg)
 
 
 if __name__ == "__main__":

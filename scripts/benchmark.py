@@ -30,10 +30,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
-from kindling.build import build
 from kindling.data.mnist import MNIST
 from kindling.data.splits import Split
-from kindling.train import quiet
+from kindling.running.build import build
+from kindling.running.train import quiet
 
 ROOT = Path(__file__).parent.parent
 TASKS = {

@@ -20,8 +20,8 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-import kindling.command_line  # noqa: F401  # registers the resolver that the sweep's name uses
-from kindling.run_folder import write_whole
+import kindling.config.command_line  # noqa: F401  # registers the resolver that the sweep's name uses
+from kindling.folders import write_whole
 
 ROOT = Path(__file__).parent.parent
 DONE = {"status": "completed", "monitor": {"name": "val/loss", "mode": "min", "best": 1.0}, "epochs": 1}

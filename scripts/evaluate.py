@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with told_in_a_sentence():
         from kindling.data.splits import SplitName
-        from kindling.runs import Run
+        from kindling.reopening.run import Run
 
         splits = [text.removeprefix("split=") for text in args.overrides if text.startswith("split=")]
         split = (splits or ["test"])[-1]

@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     with told_in_a_sentence():
-        from kindling import export
-        from kindling.runs import Run
+        from kindling.reopening.config import export
+        from kindling.reopening.run import Run
 
         run = Run(args.run, args.overrides)
         path = args.output or run.folder / f"model{SUFFIXES[args.format]}"

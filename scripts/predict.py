@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.csv")
     args = parser.parse_args(argv)
     with told_in_a_sentence():
-        from kindling.runs import Run
+        from kindling.reopening.run import Run
 
         table = Run(args.run, args.overrides).predictions(args.input, args.invert)
         args.output.parent.mkdir(parents=True, exist_ok=True)

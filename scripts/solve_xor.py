@@ -10,8 +10,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import Tensor
 
-from kindling.build import build
-from kindling.train import quiet
+from kindling.running.build import build
+from kindling.running.train import quiet
 
 TRIED = [
     ["model=xor", f"model.activation={activation}", f"model.init={init}"]

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-import kindling.train  # noqa: F401  # what every run imports
+import kindling.running.train  # noqa: F401  # what every run imports
 
 ROOT = Path(__file__).parent.parent
 QUICK = ["trainer=cpu", "~callbacks.figures"]

@@ -15,9 +15,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
 
-import kindling.command_line  # noqa: F401  # registers the resolver that the run folder's name uses
-from kindling.resume import quoted
-from kindling.train import train
+import kindling.config.command_line  # noqa: F401  # registers the resolver that the run folder's name uses
+from kindling.config.resume import quoted
+from kindling.running.train import train
 from torture import train_py
 
 ROOT = Path(__file__).parent.parent

@@ -23,11 +23,11 @@ from lightning.pytorch.plugins import AsyncCheckpointIO
 from torch import nn
 
 from conftest import Finished, compose_config
-from kindling import checkpoints
-from kindling.build import build
-from kindling.checkpoints import AtomicCheckpointIO, load
+from kindling.checkpoints.write import AtomicCheckpointIO, load
+from kindling.checkpoints.write import write as checkpoints
 from kindling.errors import UserError
-from kindling.train import train
+from kindling.running.build import build
+from kindling.running.train import train
 
 Run = Callable[..., Finished]
 

@@ -8,8 +8,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from conftest import CONF, compose_config, options
-from kindling import config
-from kindling.signatures import signature
+from kindling.config.checks import checks as config
+from kindling.config.signatures import signature
 
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 FILES = [(group, name) for group in GROUPS for name in options(group)]
@@ -77,7 +77,7 @@ def test_experiments_are_short_deltas_that_give_command_time_and_score(name: str
 def test_a_model_brings_its_data_and_loss() -> None:
     cfg = compose_config("model=xor")
     assert cfg.data._target_ == "kindling.data.xor.XOR"
-    assert cfg.loss._target_ == "kindling.losses.BCEWithLogitsLoss"
+    assert cfg.loss._target_ == "kindling.models.losses.BCEWithLogitsLoss"
     assert compose_config().data._target_ == "kindling.data.mnist.MNIST"
 
 

@@ -13,7 +13,8 @@ import torch
 from sklearn.datasets import load_diabetes
 
 from conftest import Finished, compose_config, write_idx
-from kindling import config
+from kindling.config.checks import checks as config
+from kindling.config.resume import quoted
 from kindling.data.base import InMemoryDataModule
 from kindling.data.csv import CSV
 from kindling.data.images import Digits, mean_and_std
@@ -22,11 +23,10 @@ from kindling.data.loader import BatchLoader
 from kindling.data.mnist import MNIST, FashionMNIST, read_idx
 from kindling.data.splits import Split, fold_of_rows
 from kindling.data.tabular import Diabetes, Housing
+from kindling.data.tasks import Binary, Regression
 from kindling.data.xor import XOR
 from kindling.errors import UserError
-from kindling.resume import quoted
-from kindling.runs import Run
-from kindling.tasks import Binary, Regression
+from kindling.reopening.run import Run
 
 
 def ready(datamodule: InMemoryDataModule) -> InMemoryDataModule:

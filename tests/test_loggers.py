@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import Finished, Process
-from kindling.loggers import CSVLogger
+from kindling.running.loggers import CSVLogger
 
 
 def test_an_epoch_is_one_row(tmp_path: Path) -> None:

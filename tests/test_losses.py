@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import tensor
 
-from kindling import losses
+from kindling.models import losses
 
 
 def test_binary_brier_is_the_squared_error_of_the_probability() -> None:

@@ -7,12 +7,12 @@ from torch import nn, tensor
 
 from conftest import compose_config, options
 from kindling.data.tabular import Housing
-from kindling.losses import MSELoss
+from kindling.data.tasks import Binary, Multiclass, Regression, Task
 from kindling.models.base import SupervisedModule
 from kindling.models.linear_regression import LinearRegression
+from kindling.models.losses import MSELoss
 from kindling.models.mlp import MLP
 from kindling.models.xor import XOR
-from kindling.tasks import Binary, Multiclass, Regression, Task
 from solve_xor import rows_right
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CONF, ROOT, options
-from kindling.command_line import check_command_line
+from kindling.config.command_line import check_command_line
 
 
 def message(*argv: str) -> str:
@@ -102,7 +102,7 @@ def test_help_is_the_usage_and_every_option_of_every_group(capsys: pytest.Captur
 
 def test_the_check_does_not_import_torch() -> None:
     code = (
-        "import sys; from pathlib import Path; from kindling.command_line import check_command_line;"
+        "import sys; from pathlib import Path; from kindling.config.command_line import check_command_line;"
         "check_command_line(Path('conf'), 'train', ['model=xor']); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

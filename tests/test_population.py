@@ -11,11 +11,11 @@ from hydra.utils import instantiate
 from torch import Tensor
 
 from conftest import Finished, compose_config, options
-from kindling.build import build
-from kindling.metrics import MemberMetrics
+from kindling.data.tasks import Binary, Multiclass, Regression, Task
 from kindling.models.linear_regression import LinearRegression
-from kindling.population import elementwise
-from kindling.tasks import Binary, Multiclass, Regression, Task
+from kindling.models.metrics import MemberMetrics
+from kindling.population.build import elementwise
+from kindling.running.build import build
 from test_models import build as build_model
 from test_train import error_of
 

@@ -10,8 +10,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from conftest import CONF, ROOT, Finished, options
-from kindling.command_line import check_command_line
-from kindling.train import train
+from kindling.config.command_line import check_command_line
+from kindling.running.train import train
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(set(re.findall(r"python train\.py[^`\n#|]*", README)))
@@ -39,8 +39,8 @@ def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.M
     """Up to the run, which is not there."""
     script, *argv = shlex.split(command)
     module = importlib.import_module(Path(script).stem)
-    monkeypatch.setattr("kindling.records.list_runs", lambda root: pd.DataFrame())
-    monkeypatch.setattr("kindling.records.best_runs", lambda *args: pd.DataFrame())
+    monkeypatch.setattr("kindling.reopening.records.list_runs", lambda root: pd.DataFrame())
+    monkeypatch.setattr("kindling.reopening.records.best_runs", lambda *args: pd.DataFrame())
     if "RUN" not in argv and "NAME" not in command:
         module.main(argv)
         return

@@ -16,12 +16,12 @@ import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 
-import kindling.train
+import kindling.running.train
 from conftest import CONF, ROOT, Finished, compose_config
-from kindling.build import construct
-from kindling.command_line import check_command_line
-from kindling.resume import locked, quoted
-from kindling.train import train
+from kindling.config.command_line import check_command_line
+from kindling.config.resume import locked, quoted
+from kindling.running.build import construct
+from kindling.running.train import train
 from test_train import error_of, weights
 
 Run = Callable[..., Finished]
@@ -61,7 +61,7 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """A run that got a signal: interrupted(overrides, after=3)."""
 
     def interrupted(overrides: list[str], after: int, number: int = signal.SIGTERM) -> Finished:
-        build = kindling.train.build
+        build = kindling.running.train.build
 
         def with_signal(*args: Any) -> Any:
             trainer, datamodule, model = build(*args)
@@ -69,7 +69,7 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
             return trainer, datamodule, model
 
         with monkeypatch.context() as patch:
-            patch.setattr(kindling.train, "build", with_signal)
+            patch.setattr(kindling.running.train, "build", with_signal)
             with pytest.raises(SystemExit) as exit_info:
                 train(compose_config(*overrides, f"run_dir={tmp_path / 'stopped'}"))
         assert exit_info.value.code == 128 + number
@@ -124,8 +124,8 @@ def test_checkpoints_within_an_epoch_are_saved_by_time(run: Run, tmp_path: Path)
         def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
             self.seen.append(trainer.train_dataloader.position)
 
-    kindling.train.quiet()
-    trainer, datamodule, model = kindling.train.build(
+    kindling.running.train.quiet()
+    trainer, datamodule, model = kindling.running.train.build(
         compose_config(*DIGITS, "trainer.max_epochs=1", "callbacks.last.every_n_minutes=1e-6", f"run_dir={tmp_path}")
     )
     trainer.callbacks.insert(0, Positions())
@@ -182,7 +182,7 @@ def killed(tmp_path: Path) -> Path:
     folder = tmp_path / "bob's run"
     config = compose_config("model=xor", "seed=3", f"run_dir={quoted(folder)}")
     folder.mkdir()
-    kindling.train.open_summary(config, folder).write()
+    kindling.running.train.open_summary(config, folder).write()
     (folder / "overrides.yaml").write_text("- model=xor\n- seed=3\n")
     return folder
 
@@ -201,7 +201,7 @@ def test_what_cannot_be_gone_on_with_is_named(killed: Path, tmp_path: Path) -> N
     assert "without -m" in complaint(killed, "-m")
     assert "optimizer.lrr: no such key; did you mean optimizer.lr?" in complaint(killed, "optimizer.lrr=1")
     with locked(killed):
-        imports = "from pathlib import Path; from kindling.resume import Started"
+        imports = "from pathlib import Path; from kindling.config.resume import Started"
         code = f"{imports}; print(Started(Path({str(killed)!r})).is_running())"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout == "True\n"

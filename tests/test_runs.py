@@ -18,13 +18,13 @@ import export
 import predict
 import runs
 from conftest import ROOT, Finished, compose_config
-from kindling.checkpoints import load
+from kindling.checkpoints.write import load
 from kindling.data.csv import CSV
 from kindling.data.encoder import Encoder
+from kindling.data.tasks import Binary, Multiclass, Regression, restored
 from kindling.errors import UserError
-from kindling.runs import Run
-from kindling.tasks import Binary, Multiclass, Regression, restored
-from kindling.train import train
+from kindling.reopening.run import Run
+from kindling.running.train import train
 
 QUICK = ["~callbacks.figures", "trainer=cpu", "trainer.max_epochs=2"]
 TABLE = ["model=mlp", "data=csv", "data.path=TABLE", "data.target=price", "data.features=[size,age,town]", "loss=mse"]
@@ -265,7 +265,7 @@ def test_an_export_that_differs_is_refused(
     finished: Callable[[str], Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "kindling.export.as_state_dict", lambda predictor, example, path: lambda x: predictor(x) + 0.001
+        "kindling.reopening.export.as_state_dict", lambda predictor, example, path: lambda x: predictor(x) + 0.001
     )
     text = error_of(export.main, finished("xor").folder, "--format", "state-dict", "--output", tmp_path / "model")
     assert text == f"{tmp_path / 'model'}: its predictions differ by 0.001, more than 0.0001"
@@ -280,7 +280,7 @@ def test_a_model_that_cannot_be_exported_is_named(
 
 
 def test_missing_packages_are_named(finished: Callable[[str], Finished], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kindling.export.find_spec", lambda name: None)
+    monkeypatch.setattr("kindling.reopening.export.find_spec", lambda name: None)
     assert error_of(export.main, finished("xor").folder, "--format", "onnx") == (
         "--format onnx: onnx, onnxscript, onnxruntime missing; pip install -e '.[export]' installs what it needs"
     )

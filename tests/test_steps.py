@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from conftest import Finished, compose_config
-from kindling.build import build
+from kindling.running.build import build
 from test_train import error_of, weights
 
 Run = Callable[..., Finished]

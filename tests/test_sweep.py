@@ -19,11 +19,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from conftest import CONF, Process
+from kindling.config.sweep_record import Record, read_record
 from kindling.errors import UserError
 from kindling.sweep.checks import job_configs
 from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.processes import take_gpu
-from kindling.sweep.record import Record, read_record
 from kindling.sweep.space import read_space
 from kindling.sweep.study import Queue, SeededByTrial, open_study
 from kindling.sweep.sweeper import claim

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from conftest import Finished, Process, compose_config, options
-from kindling.build import build
+from kindling.running.build import build
 from test_config import PAIRS, loss_for, tasks
 
 Run = Callable[..., Finished]

@@ -10,9 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from conftest import CONF, compose_config, options
-from kindling.confinement import confined
+from kindling.checkpoints.confinement import confined
+from kindling.checkpoints.trust import problems
 from kindling.errors import UserError
-from kindling.trust import problems
 
 FILES = [(folder.name, name) for folder in sorted(CONF.iterdir()) if folder.is_dir() for name in options(folder.name)]
 
@@ -48,7 +48,7 @@ def test_every_shipped_part_that_writes_stays_in_its_folder(group: str, name: st
 
 
 ALLOWED = """
-    kindling.models.xor.XOR kindling.data.csv.CSV kindling.losses.BrierLoss kindling.loggers.wandb_logger
+    kindling.models.xor.XOR kindling.data.csv.CSV kindling.models.losses.BrierLoss kindling.running.loggers.wandb_logger
     torch.nn.Linear torch.nn.modules.linear.Linear torch.optim.AdamW torch.optim.lr_scheduler.OneCycleLR
     torchmetrics.Accuracy torchmetrics.classification.MulticlassAccuracy torchvision.transforms.v2.Resize
     lightning.Trainer lightning.pytorch.callbacks.EarlyStopping lightning.pytorch.loggers.TensorBoardLogger
@@ -58,10 +58,10 @@ ALLOWED = """
 
 REFUSED = """
     os.system builtins.eval builtins.exec subprocess.Popen importlib.import_module shutil.rmtree pathlib.Path
-    functools.partial pickle.loads runpy.run_path antigravity.x kindling.train.sys.exit
-    kindling.train.config.get_object kindling.train.train kindling.checkpoints.AtomicCheckpointIO
-    kindling.loggers.os.system kindling.loggers.csv.writer kindling.loggers.finished_loggers
-    kindling.loggers.Path kindling.models.base.partial kindling.models.xor.looks_linear
+    functools.partial pickle.loads runpy.run_path antigravity.x kindling.running.train.sys.exit
+    kindling.running.train.config.get_object kindling.running.train.train kindling.checkpoints.write.AtomicCheckpointIO
+    kindling.running.loggers.os.system kindling.running.loggers.csv.writer kindling.running.loggers.finished_loggers
+    kindling.running.loggers.Path kindling.models.base.partial kindling.models.xor.looks_linear
     kindling.models.base.UserError kindling.models.xor.XOR.load_from_checkpoint kindling.data.loader.DataLoader
     kindling.data.mnist.torchvision.datasets.MNIST torch.load torch.hub.load torch.save torch.compile
     torch.utils.cpp_extension.load torch.jit.load torch.nn.modules.module.os torch.nn.modules.module.os.system
@@ -158,7 +158,7 @@ def test_a_package_of_the_user_that_cannot_be_imported_is_told(tmp_path: Path, m
 
 
 def test_a_checkpoint_does_not_say_where_wandb_sends() -> None:
-    node = {"_target_": "kindling.loggers.wandb_logger", "save_dir": "x", "project": "kindling"}
+    node = {"_target_": "kindling.running.loggers.wandb_logger", "save_dir": "x", "project": "kindling"}
     assert problems({"logger": {"wandb": node}}) == []
     assert problems({"logger": {"wandb": {**node, "entity": "them", "_args_": []}}}) == [
         "logger.wandb.entity: a checkpoint may not set this; set it on the command line",

@@ -1,1 +1,22 @@
-"""Kindling: a research template on PyTorch Lightning and Hydra."""
+"""Kindling: a research template on PyTorch Lightning and Hydra.
+
+`compose` a config, `train` it, and come back to the `Run`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kindling.config.compose import compose as compose
+    from kindling.reopening.run import Run as Run
+    from kindling.running.train import train as train
+
+PUBLIC = {"compose": "kindling.config.compose", "train": "kindling.running.train", "Run": "kindling.reopening.run"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imported when it is asked for: the command line is checked without torch."""
+    from importlib import import_module
+
+    if name not in PUBLIC:
+        raise AttributeError(f"module kindling has no attribute {name}")
+    return getattr(import_module(PUBLIC[name]), name)

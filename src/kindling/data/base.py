@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from kindling.data import inputs
 from kindling.data.loader import BatchLoader, fits
 from kindling.data.splits import Split, SplitName, with_fold
+from kindling.data.tasks import Regression, Task, restored
 from kindling.errors import UserError
-from kindling.tasks import Regression, Task, restored
 
 
 class InMemoryDataModule(LightningDataModule):
@@ -106,7 +106,14 @@ class InMemoryDataModule(LightningDataModule):
         """What a model needs of the data besides their rows, as plain data: every checkpoint carries it."""
         train = self.splits["train"]
         shape = list(train.x.shape[1:])
-        return {"row_shape": shape, "mean": train.mean, "std": train.std, "task": self.task.state()}
+        tokens = train.mean is None and not train.x.is_floating_point()  # whole numbers, which stay such
+        return {
+            "row_shape": shape,
+            "mean": train.mean,
+            "std": train.std,
+            "tokens": tokens,
+            "task": self.task.state(),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Rows that are loaded later are prepared as those were that the model learned from; if ever they are."""
@@ -130,21 +137,27 @@ class InMemoryDataModule(LightningDataModule):
         self.splits = {name: replace(split, mean=mean, std=std) for name, split in self.splits.items()}
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of each split."""
+        return {name: len(split) for name, split in self.splits.items()}
+
+    @property
     def row_shape(self) -> list[int]:
         """Of one row of x."""
         return list(self.state["row_shape"] if self.state else self.splits["train"].x.shape[1:])
 
     def read_inputs(self, path: Path) -> Tensor:
-        """New rows of x from a file, as they are before they are standardised: float32 (N, ...).
+        """New rows of x from a file, as they are before they are standardised: float32, or int64 tokens, (N, ...).
 
         Raises:
             UserError: where they cannot be read, or are not what the model takes.
         """
-        return inputs.read_array(path, self.row_shape)
+        return inputs.read_array(path, self.row_shape, bool((self.state or self.state_dict()).get("tokens")))
 
     def raw_inputs(self, split: SplitName) -> Tensor:
         """The x of a split as `read_inputs` would give them."""
-        return self.splits[split].x.float()
+        x = self.splits[split].x
+        return x if self.state_dict()["tokens"] else x.float()
 
     def preprocessing(self) -> nn.Module:
         """From what `read_inputs` gives to what the model takes."""
@@ -196,6 +209,10 @@ class InMemoryDataModule(LightningDataModule):
 
     def test_dataloader(self) -> BatchLoader:
         return self._loader(self.splits["test"])
+
+    def predict_dataloader(self) -> BatchLoader:
+        """The rows of the test split."""
+        return self.test_dataloader()
 
     def evaluation_loader(self, split: SplitName) -> BatchLoader:
         """The batches of any split, as those of the test are read."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from kindling.data import inputs
 from kindling.data.base import InMemoryDataModule
 from kindling.data.splits import Split, SplitName, split_rows
-from kindling.tasks import Multiclass
+from kindling.data.tasks import Multiclass
 
 Images = tuple[Tensor, Tensor]  # (N, H, W) bytes and (N,) labels
 

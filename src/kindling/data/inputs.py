@@ -34,7 +34,7 @@ class Standardize(nn.Module):
         return ((filled - self.mean) / self.std).to(x.dtype)
 
 
-def read_array(path: Path, row_shape: list[int]) -> Tensor:
+def read_array(path: Path, row_shape: list[int], tokens: bool = False) -> Tensor:
     """Rows from a .npy file (N, ...), or from a CSV file with a header and a column for each number of a row.
 
     Raises:
@@ -50,7 +50,9 @@ def read_array(path: Path, row_shape: list[int]) -> Tensor:
         raise UserError(f"{path}: holds other things than numbers")
     if array.ndim < 2 or prod(array.shape[1:]) != prod(row_shape):
         raise UserError(f"{path}: has rows of shape {list(array.shape[1:])}, and the model takes {row_shape}")
-    return torch.from_numpy(array.astype(np.float32)).reshape(-1, *row_shape)
+    if tokens and array.dtype.kind == "f" and (array % 1).any():
+        raise UserError(f"{path}: holds fractions, and the model takes whole numbers")
+    return torch.from_numpy(array.astype(np.int64 if tokens else np.float32)).reshape(-1, *row_shape)
 
 
 def read_npy(path: Path) -> np.ndarray:

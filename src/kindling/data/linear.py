@@ -5,7 +5,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from kindling.data.base import InMemoryDataModule
 from kindling.data.splits import SPLIT_SEED, Split, split_rows
-from kindling.tasks import Regression
+from kindling.data.tasks import Regression
 
 
 class Linear(InMemoryDataModule):

@@ -13,8 +13,8 @@ from kindling.data import inputs
 from kindling.data.base import InMemoryDataModule
 from kindling.data.encoder import Encoder
 from kindling.data.splits import Split, SplitName, split_rows
+from kindling.data.tasks import Binary, Multiclass, Regression
 from kindling.errors import UserError, shown
-from kindling.tasks import Binary, Multiclass, Regression
 
 if TYPE_CHECKING:
     import pandas as pd  # takes half a second to import: only the data sets that need it do

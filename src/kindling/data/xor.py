@@ -2,7 +2,7 @@ import torch
 
 from kindling.data.base import InMemoryDataModule
 from kindling.data.splits import Split
-from kindling.tasks import Binary
+from kindling.data.tasks import Binary
 
 
 class XOR(InMemoryDataModule):

@@ -1,9 +1,9 @@
 """The protocol that all models share: one step, its metrics, the optimizer and its schedule."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning import LightningModule
@@ -13,12 +13,17 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from kindling.config.signatures import length_argument, signature
 from kindling.data.loader import Chunk
-from kindling.errors import UserError
-from kindling.metrics import Metrics
-from kindling.schedulers import length_argument
-from kindling.signatures import signature
-from kindling.tasks import Task
+from kindling.data.tasks import Task
+from kindling.lightning_internals import count_steps
+from kindling.models.metrics import Metrics
+from kindling.models.predictor import Predictor
+from kindling.models.schedule import number_of_steps
+
+if TYPE_CHECKING:
+    from kindling.data.base import InMemoryDataModule
+    from kindling.figure import Figure
 
 Batch = tuple[Tensor, Tensor]
 
@@ -59,7 +64,6 @@ class SupervisedModule(LightningModule):
         self.num_samples = 0  # trained on so far, by all processes
         self.lr = math.nan
         self.schedule_length: int | None = None  # in optimizer steps, where the schedule is as long as the run
-        self._recent_losses: list[Tensor] = []
 
     def _metrics(self, prefix: str) -> Metrics:
         metrics: dict[str, Metric] = {"loss": MeanMetric(nan_strategy="disable"), **self.task.metrics()}
@@ -82,11 +86,11 @@ class SupervisedModule(LightningModule):
 
     def training_step(self, batch: Batch | Chunk, batch_idx: int) -> dict[str, Tensor]:
         if isinstance(batch, Chunk):
-            return {"loss": self._take_steps(batch)}
+            return {"loss": self.take_steps(batch)}
         self._count_samples(batch[1])
         return {"loss": self.step(batch, self.train_metrics).sum()}
 
-    def _take_steps(self, chunk: Chunk) -> Tensor:
+    def take_steps(self, chunk: Chunk) -> Tensor:
         """What Lightning does for each of the batches, without its overhead: the losses, one a batch."""
         optimizer = self.trainer.optimizers[0]
         (config,) = self.trainer.lr_scheduler_configs
@@ -105,7 +109,7 @@ class SupervisedModule(LightningModule):
             targets.append(y)
         if self.trainer.is_last_batch and not every_step:
             scheduler.step()  # type: ignore[call-arg]
-        self._count_steps(len(losses))
+        count_steps(self.trainer, len(losses))
         all_losses = torch.stack(losses, dim=-1)
         sizes = torch.full((len(losses),), targets[0].shape[self.batch_dim], device=self.device)
         sizes[-1] = targets[-1].shape[self.batch_dim]  # the one that may be smaller
@@ -114,17 +118,6 @@ class SupervisedModule(LightningModule):
         predictions = self.task.prediction(torch.cat(outputs, dim=self.batch_dim))
         self.train_metrics.update(value=all_losses, weight=sizes, preds=predictions, target=y)
         return all_losses
-
-    def _count_steps(self, num_steps: int) -> None:
-        """Tell Lightning of the steps that it did not see, for `trainer.global_step` and the step of what is logged."""
-        loop = self.trainer.fit_loop.epoch_loop
-        for progress in (
-            loop.manual_optimization.optim_step_progress.total,
-            loop.manual_optimization.optim_step_progress.current,
-        ):
-            progress.ready += num_steps
-            progress.completed += num_steps
-        loop._batches_that_stepped += num_steps - 1
 
     def _count_samples(self, y: Tensor) -> None:
         self.num_samples += y.shape[: self.batch_dim + 1].numel() * self.trainer.world_size
@@ -135,30 +128,9 @@ class SupervisedModule(LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         self.step(batch, self.test_metrics)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch | Chunk, batch_idx: int) -> None:
-        if outputs is not None:
-            self._recent_losses.append(outputs["loss"].detach().flatten())
-        if len(self._recent_losses) == 50:
-            self._check_losses()
-
-    def on_validation_start(self) -> None:
-        self._check_losses()
-
-    def on_train_end(self) -> None:
-        self._check_losses()
-
-    def _check_losses(self) -> None:
-        """Look at the latest training losses in bulk: each look makes an accelerator wait for its own work."""
-        if not self._recent_losses:
-            return
-        losses = torch.cat(self._recent_losses).tolist()
-        self._recent_losses.clear()
-        for step, loss in enumerate(losses, start=self.trainer.global_step - len(losses)):
-            if not math.isfinite(loss):
-                raise UserError(
-                    f"the training loss became {loss} in epoch {self.current_epoch} at step {step}; "
-                    f"a smaller optimizer.lr or +trainer.gradient_clip_val=1 may help"
-                )
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
+        """Predictions in the units of the target, or probabilities, for rows as the data give them."""
+        return self.task.prediction(self(batch if isinstance(batch, Tensor) else batch[0]))
 
     def on_train_epoch_start(self) -> None:
         self.lr = self.trainer.optimizers[0].param_groups[0]["lr"]  # of the first step of the epoch
@@ -174,21 +146,33 @@ class SupervisedModule(LightningModule):
         self._log_metrics(self.test_metrics)
 
     def _log_metrics(self, metrics: MetricCollection, prog_bar: bool = False) -> None:
-        self.log_dict(metrics.compute(), prog_bar=prog_bar)
+        values = metrics.compute()
+        if all(math.isfinite(value) for name, value in values.items() if name.endswith("/loss")):
+            values = {name: value for name, value in values.items() if math.isfinite(value)}  # of one row, no R²
+        self.log_dict(values, prog_bar=prog_bar)
         metrics.reset()
 
+    def scores(self) -> dict[str, str | None]:
+        """What is logged while it learns, each with its best."""
+        measured = {**dict(self.train_metrics.items()), **dict(self.val_metrics.items())}
+        return {name: "max" if metric.higher_is_better else "min" for name, metric in measured.items()}
+
+    def predictor(self, data: "InMemoryDataModule") -> Predictor:
+        """From inputs as they come (`data.read_inputs`) to predictions, in one module."""
+        return Predictor(data.preprocessing(), self).eval()
+
+    def figures(self, data: "InMemoryDataModule") -> "Iterator[tuple[str, Figure]]":
+        """What it predicts for the test split."""
+        from kindling.models import pictures
+
+        return pictures.of_predictions(self, data.splits["test"])
+
     def progress(self) -> dict[str, Any]:
-        """What a run that stops here needs in order to go on, besides weights and optimizer."""
-        return {
-            "num_samples": self.num_samples,
-            "lr": self.lr,
-            "schedule_length": self.schedule_length,
-            "train_metrics": self.train_metrics.get_states(),
-        }
+        """What a run that stops here needs in order to go on, besides weights, optimizer and metrics."""
+        return {"num_samples": self.num_samples, "lr": self.lr, "schedule_length": self.schedule_length}
 
     def restore_progress(self, progress: dict[str, Any]) -> None:
         self.num_samples, self.lr = progress["num_samples"], progress["lr"]
-        self.train_metrics.set_states(progress["train_metrics"])
         if self.schedule_length not in (None, progress["schedule_length"]):
             self._move_schedule()
 
@@ -226,9 +210,7 @@ class SupervisedModule(LightningModule):
         return {"fused": True} if possible and self.trainer.precision != "16-mixed" else {}
 
     def _num_steps(self) -> int:
-        steps = self.trainer.estimated_stepping_batches
-        if not 0 < steps < float("inf"):
-            raise UserError("the scheduler is as long as the run: trainer.max_epochs or max_steps must say how long")
+        steps = number_of_steps(self.trainer)
         if not self.automatic_optimization:
             steps = self.trainer.train_dataloader.num_batches * self.trainer.max_epochs  # type: ignore[union-attr]
         return int(steps)

@@ -5,24 +5,26 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from kindling.models.base import SupervisedModule
-from kindling.tasks import Binary, Multiclass, Task
+from kindling.data.tasks import Binary, Multiclass, Task
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from kindling.models.base import SupervisedModule
 
 
 class Predictor(nn.Module):
     """Inputs as they come, float32 (N, ...) -> probabilities, or values in the units of the target; float32."""
 
-    def __init__(self, preprocessing: nn.Module, model: SupervisedModule) -> None:
+    def __init__(self, preprocessing: nn.Module, model: "SupervisedModule") -> None:
         super().__init__()
         self.preprocessing = preprocessing
         self.model = model
         self.dtype = next(model.parameters()).dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        output = self.model(self.preprocessing(x).to(self.dtype))
+        x = self.preprocessing(x)
+        output = self.model(x.to(self.dtype) if x.is_floating_point() else x)  # tokens stay whole numbers
         return self.model.task.prediction(output).float()
 
     @torch.no_grad()

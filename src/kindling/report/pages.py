@@ -2,13 +2,13 @@
 
 from filelock import FileLock
 
+from kindling.folders import write_whole
 from kindling.report.contents import Contents
 from kindling.report.figures import figures
 from kindling.report.markdown import markdown
 from kindling.report.page import page
 from kindling.report.rows import rebuild
 from kindling.report.tables import Sweep, framed, opened
-from kindling.run_folder import write_whole
 
 DPI = 120
 

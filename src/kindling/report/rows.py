@@ -8,8 +8,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from kindling.folders import write_whole
 from kindling.report.sweep_folder import SweepFolder
-from kindling.run_folder import write_whole
 
 TAIL = 65_536  # bytes; no line is as long
 

@@ -8,9 +8,9 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from kindling.config.sweep_record import read_record
 from kindling.errors import shown
-from kindling.run_folder import SPREADS, read_overrides, read_summary
-from kindling.sweep.record import read_record
+from kindling.folders import SPREADS, read_overrides, read_summary
 
 OF_THE_RUN = ("parameters", "epochs", "samples_per_second")  # objectives that are no metrics; and seconds
 REPEATS = ("seed", "data.fold")  # keys that say which repetition a job is, not what is tried

@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from kindling import config as run_config
-from kindling import trust
+from kindling.checkpoints import trust
+from kindling.config.asked import take_asked
+from kindling.config.checks import problems
 from kindling.errors import UserError, listed
 from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.space import Space
@@ -76,10 +77,11 @@ def _problems(config: DictConfig, overrides: list[str], loader: SweepConfigLoade
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(job)
     try:
+        asked = take_asked(job)
         with open_dict(job):
-            del job["hydra"], job["sweep"]
+            del job["sweep"]
         job.run_dir = "."
-        found = run_config.problems(job)
+        found = problems(job, asked)
         if not trusted:
             found += trust.problems(OmegaConf.to_container(job, resolve=True), job.allowed_packages)
         return found

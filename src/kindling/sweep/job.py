@@ -1,6 +1,7 @@
-"""What a run does besides, where it is a job of a sweep."""
+"""`python train.py`: a run, or a job of a sweep, which does a few things besides."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -9,46 +10,100 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from lightning.pytorch.callbacks import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
-from kindling import report
-from kindling.errors import Pruned, UserError
-from kindling.resume import quoted
-from kindling.run_folder import read_summary, write_whole
-from kindling.signals import SIGNALS
-from kindling.summary import PROJECT, rank
+from kindling.config.asked import within_sweep
+from kindling.config.checks import several_processes
+from kindling.config.resume import quoted
+from kindling.errors import OF_THE_MACHINE, Pruned, UserError
+from kindling.folders import PROJECT, read_summary, write_whole
+from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
 
 ENDED = ("completed", "failed", "pruned")
+
+
+def main(cfg: DictConfig) -> float:
+    """Train what `cfg` describes; the best `cfg.monitor`.
+
+    Raises:
+        SystemExit: with a sentence where the user can mend what is wrong; with 128 + the signal after Ctrl-C, SIGTERM
+            and SIGUSR1, and then, under SLURM, after having the job put into the queue once more.
+        Exception: of a job, whatever was wrong: its sweep goes on.
+    """
+    from kindling.running.train import train
+
+    job = job_of(cfg)
+    if not within_sweep():
+        with put_back_into_the_queue():
+            try:
+                return job.run() if job else train(cfg).score
+            except (UserError, OSError) as error:
+                if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
+                    raise
+                sys.exit(f"error: {error}")
+    assert job is not None
+    try:
+        return run_as_command(cfg) if several_processes(cfg.trainer) else job.run()
+    except SystemExit as error:
+        if error.code in INTERRUPTED:
+            raise
+        raise UserError(f"the run ended by sys.exit({error.code!r})") from None  # which is not to end the sweep
+
+
+@contextmanager
+def put_back_into_the_queue() -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as error:
+        if error.code == 128 + signal.SIGUSR1 and rank() == 0:
+            requeue()
+        raise
 
 
 @dataclass(frozen=True)
 class Job:
     """One of a sweep, whose folder is that above the run's; `settings` are those of conf/sweep."""
 
+    cfg: DictConfig
     folder: Path
     number: int
     settings: dict[str, Any]
 
-    def callbacks(self, monitor: str) -> list[Callback]:
+    def run(self) -> float:
+        """Like any other run, but that its config has been checked, that it may be pruned, and that it draws nothing:
+        the report shows all jobs, and pictures of each would take longer than many a job.
+        """
+        from kindling.running.train import train
+
+        if is_unfinished(Path(self.cfg.run_dir)):  # by the same job, which was killed or failed
+            self.cfg.resume = self.cfg.run_dir
+        with self.recorded():
+            try:
+                return train(self.cfg, self.callbacks(), draw=False, checked=True).score
+            except Pruned:
+                return math.nan
+
+    def callbacks(self) -> "list[Callback]":
         if self.settings["pruner"] == "none":
             return []
         from kindling.sweep.pruning import Pruning  # imports Optuna, for which no other run should wait
 
-        return [Pruning(self, monitor)]
+        return [Pruning(self.folder, self.number, self.settings, self.cfg.monitor)]
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """See to it that the job's folder says how the job ended, and the table of the sweep too."""
+        from kindling import report
+
         run_dir = self.folder / str(self.number)
         try:
             yield
-        except Pruned:
-            raise
         except Exception as error:
             summary = read_summary(run_dir)
             if summary["status"] != "failed" or summary["error"]["message"] != str(error):
@@ -59,27 +114,17 @@ class Job:
                 report.append(self.folder, self.number)
 
 
-def take_job(cfg: DictConfig) -> Job | None:
-    """The job that the run is, where it is one. How a run came about is no part of its config, and is taken out."""
-    job = None
-    if cfg.get("sweep") and cfg.sweep.trial is not None:
-        settings: Any = OmegaConf.to_container(cfg.sweep, resolve=True)
-        job = Job(Path(cfg.run_dir).parent, cfg.sweep.trial, settings)
-        if is_unfinished(Path(cfg.run_dir)):  # by the same job, which was killed or failed
-            cfg.resume = cfg.run_dir
-    with open_dict(cfg):
-        cfg.pop("sweep", None)
-    return job
+def job_of(cfg: DictConfig) -> Job | None:
+    """The job that the run is, where it is one."""
+    if not cfg.get("sweep") or cfg.sweep.trial is None:
+        return None
+    settings: Any = OmegaConf.to_container(cfg.sweep, resolve=True)
+    return Job(cfg, Path(cfg.run_dir).parent, cfg.sweep.trial, settings)
 
 
 def is_unfinished(run_dir: Path) -> bool:
     """Whether the folder holds a run that stopped before its end."""
     return read_summary(run_dir)["status"] in ("running", "interrupted", "failed")
-
-
-def within_sweep() -> bool:
-    """Whether this process is that of a sweep, or one that a launcher has started for it."""
-    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 def run_as_command(cfg: DictConfig) -> float:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import optuna
@@ -11,7 +12,6 @@ from optuna.samplers import RandomSampler
 from optuna.trial import Trial
 
 from kindling.errors import Pruned
-from kindling.sweep.job import Job
 from kindling.sweep.study import open_study, reopened
 
 
@@ -21,14 +21,18 @@ class Pruning(Checkpoint):
     Saves nothing: Lightning calls what is a Checkpoint after the other callbacks, and so after the best one is saved.
     """
 
-    def __init__(self, job: Job, monitor: str) -> None:
-        self.job = job
+    def __init__(self, folder: Path, number: int, settings: dict[str, Any], monitor: str) -> None:
+        self.folder = folder
+        self.number = number
+        self.settings = settings
         self.monitor = monitor
         self.trial: Trial | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
-            self.trial = trial_of(self.job)
+            study = study_of(self.folder, self.settings["name"], self.settings["storage"])
+            study.pruner = instantiate(self.settings["pruners"][self.settings["pruner"]])
+            self.trial = reopened(study, self.number)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         score, hopeless = trainer.callback_metrics.get(self.monitor), False
@@ -37,12 +41,6 @@ class Pruning(Checkpoint):
             hopeless = self.trial.should_prune()
         if trainer.strategy.broadcast(hopeless):
             raise Pruned(f"after epoch {trainer.current_epoch}")
-
-
-def trial_of(job: Job) -> Trial:
-    study = study_of(job.folder, job.settings["name"], job.settings["storage"])
-    study.pruner = instantiate(job.settings["pruners"][job.settings["pruner"]])
-    return reopened(study, job.number)
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from filelock import FileLock
 from hydra.core.utils import JobStatus
@@ -17,19 +17,17 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import Trial, TrialState
 
-from kindling import plots, report
+from kindling import report
+from kindling.config.resume import quoted
+from kindling.config.sweep_record import Record
 from kindling.errors import UserError, did_you_mean
-from kindling.resume import quoted
-from kindling.run_folder import is_locked, read_summary, write_whole
-from kindling.runs import Run
-from kindling.signals import exit_codes
+from kindling.folders import is_locked, read_summary, write_whole
+from kindling.process import exit_codes
+from kindling.reopening.run import Run
+from kindling.running import figures
 from kindling.sweep.job import is_unfinished, record_failure
-from kindling.sweep.record import Record
 from kindling.sweep.space import Space
 from kindling.sweep.study import Queue
-
-if TYPE_CHECKING:
-    from hydra_plugins.kindling_plugins import ProcessLauncher
 
 
 class Sweep:
@@ -81,7 +79,7 @@ class Sweep:
         """The numbers of the jobs, as they end, and what their process died of."""
         option = self.hydra.runtime.choices["hydra/launcher"]  # not its class: Hydra imports plugins a second time
         if option == "processes":
-            for number, result in cast("ProcessLauncher", self.launcher).stream(self.jobs()):
+            for number, result in cast(Any, self.launcher).stream(self.jobs()):
                 yield number, result._return_value if result.status is JobStatus.FAILED else None
             return
         for name in ("hydra._internal", "hydra_plugins"):  # their launchers list every job, as jobs() does
@@ -184,5 +182,4 @@ def draw_best(folder: Path) -> None:
         if (run_dir / "checkpoints" / "best.ckpt").exists() and not (run_dir / "figures").exists():
             with suppress(UserError):  # of a model that may not be opened unasked
                 run = Run(run_dir)
-                plots.draw_learning_curves(run_dir)
-                plots.draw_predictions(run_dir, run.model, run.datamodule.splits["test"])
+                figures.draw(run_dir, run.model, run.datamodule)

@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from kindling.run_folder import is_locked
+from kindling.folders import is_locked
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -12,16 +12,16 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import distribution_to_json
 from optuna.samplers import BaseSampler
 
+from kindling.config.resume import flat
+from kindling.config.sweep_record import Record, by_key, differences, read_record
 from kindling.errors import UserError
-from kindling.resume import flat
-from kindling.run_folder import write_whole
+from kindling.folders import write_whole
+from kindling.process import quiet
 from kindling.sweep.checks import check, job_configs
 from kindling.sweep.loader import SweepConfigLoader
-from kindling.sweep.record import Record, by_key, differences, read_record
 from kindling.sweep.running import Sweep
 from kindling.sweep.space import read_space
 from kindling.sweep.study import Queue, SeededByTrial, open_study
-from kindling.train import quiet
 
 OF_A_JOB = ("sweep.name", "sweep.trial", "hydra.sweep.dir", "hydra.sweep.subdir")  # set by the sweep itself
 
@@ -104,6 +104,9 @@ def check_settings(config: DictConfig) -> None:
         raise UserError(f"hydra.launcher.n_jobs={n_jobs}: should be a whole number from 1")
     if not isinstance(objectives, dict) or any(mode not in ("min", "max") for mode in objectives.values()):
         raise UserError(f"sweep.objectives={objectives}: should give min or max for each name, like {{val/loss: min}}")
+    searches = config.hydra.runtime.choices.sweep != "grid"
+    if config.monitor is None and ((searches and not settings.objectives) or settings.pruner != "none"):
+        raise UserError("monitor=null: leaves a search nothing to judge jobs by; set monitor, or sweep.objectives")
     if settings.pruner not in settings.pruners:
         raise UserError(f"sweep.pruner={settings.pruner}: should be one of {', '.join(settings.pruners)}")
     if len(objectives) > 1 and settings.pruner != "none":
@@ -111,7 +114,9 @@ def check_settings(config: DictConfig) -> None:
 
 
 def objectives_of(config: DictConfig) -> Any:
-    return OmegaConf.to_container(config.sweep.objectives or OmegaConf.create({config.monitor: config.mode}))
+    """Without a monitor, jobs are told apart by their time alone."""
+    by_default = {config.monitor: config.mode} if config.monitor else {"seconds": "min"}
+    return OmegaConf.to_container(config.sweep.objectives or OmegaConf.create(by_default))
 
 
 def make_sampler(node: DictConfig) -> BaseSampler:

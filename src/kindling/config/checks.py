@@ -1,0 +1,182 @@
+"""A composed config, checked against the signatures that it will call, before anything is built from it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator, MPSAccelerator, XLAAccelerator
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from kindling.config.asked import Asked
+from kindling.config.construct import construction_problem
+from kindling.config.signatures import PARTS, length_argument, node_problems, wanted
+from kindling.errors import did_you_mean
+
+ACCELERATORS = {
+    "cpu": CPUAccelerator,
+    "gpu": MPSAccelerator if MPSAccelerator.is_available() else CUDAAccelerator,
+    "cuda": CUDAAccelerator,
+    "mps": MPSAccelerator,
+    "tpu": XLAAccelerator,
+}
+
+SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
+CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
+SETTINGS = [
+    *CHOICES,
+    "seed",
+    "monitor",
+    "population",
+    "steps_per_call",
+    "compile",
+    "resume",
+    "init_from",
+    "allowed_packages",
+    "run_dir",
+]
+
+
+def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B008  # it cannot change
+    """Every mistake that the signatures show, each with its full key."""
+    try:
+        plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        return [str(error).splitlines()[0]]
+    links = set(_interpolated(OmegaConf.to_container(cfg, resolve=False)))
+    by_section = {key: list(node_problems(key, node, links)) for key, node in plain.items() if isinstance(node, dict)}
+    sound = {key: plain[key] for key, found in by_section.items() if not found}
+    found = [*_section_problems(plain), *(problem for found in by_section.values() for problem in found)]
+    if {"model", "data"} <= sound.keys():
+        found += _pair_problems(plain, asked)
+    if "model" in sound:
+        found += _idle_problems(cfg, asked)
+    if "optimizer" not in sound:
+        sound.pop("scheduler", None)  # its values may come from there
+    return [*found, *_construction_problems(sound)]
+
+
+def idle_parts(cfg: DictConfig) -> list[str]:
+    """Which of loss, optimizer and scheduler neither the model nor another part of it takes."""
+    takes = wanted(OmegaConf.to_container(cfg.model))  # type: ignore[arg-type]
+    used = {part for part in PARTS if part in takes}
+    for part in sorted(used):  # such as scheduler.max_lr=${optimizer.lr}
+        used |= {other for other in PARTS if f"${{{other}." in str(OmegaConf.to_container(cfg)[part])}  # type: ignore[index,call-overload]
+    return [part for part in PARTS if cfg[part] is not None and part not in used]
+
+
+def _idle_problems(cfg: DictConfig, asked: Asked) -> Iterator[str]:
+    """Settings that would do nothing."""
+    for part in idle_parts(cfg):
+        for text in asked.overrides:
+            key, _, value = text.lstrip("+~").partition("=")
+            if (key == part and value not in ("none", "null")) or key.startswith(f"{part}."):
+                yield f"{text}: would do nothing, since {cfg.model._target_} takes no {part}; leave it out"
+
+
+def _interpolated(node: Any, prefix: str = "") -> Iterator[str]:
+    """The full keys whose values are ${...} of another key."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _interpolated(value, f"{prefix}{key}.")
+        elif isinstance(value, str) and value.startswith("${"):
+            yield f"{prefix}{key}"
+
+
+def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
+    known = [*SECTIONS, *SETTINGS]
+    for key in cfg:
+        if key not in [*known, "sweep"]:
+            yield f"{key}: no such section{did_you_mean(str(key), known)}"
+    for key in known:
+        if key not in cfg:
+            yield f"{key}: missing"
+        elif key in SECTIONS and not isinstance(cfg[key], dict) and not (key in PARTS and cfg[key] is None):
+            yield f"{key}={cfg[key]}: should be a section, with keys of its own"
+    if type(cfg.get("seed")) is not int or not 0 <= cfg["seed"] < 2**32:
+        yield f"seed={cfg.get('seed')}: should be a whole number from 0 to {2**32 - 1}"
+    if type(cfg.get("population")) is not int or cfg["population"] < 1:
+        yield f"population={cfg.get('population')}: should be a whole number from 1"
+    steps = cfg.get("steps_per_call")
+    if steps != "auto" and (type(steps) is not int or steps < 1):
+        yield f"steps_per_call={steps}: should be auto or a whole number from 1"
+    if not isinstance(cfg.get("compile"), bool):
+        yield f"compile={cfg.get('compile')}: should be true or false"
+    packages = cfg.get("allowed_packages")
+    if not isinstance(packages, list) or not all(isinstance(name, str) for name in packages):
+        yield f"allowed_packages={packages}: should be a list of names, like [my_project]"
+    for key, choices in CHOICES.items():
+        if cfg.get(key) not in choices:
+            yield f"{key}={cfg.get(key)}: should be {' or '.join(choices)}"
+
+
+def _pair_problems(cfg: dict[str, Any], asked: Asked) -> Iterator[str]:
+    """Data that the model is not made for, or a loss that does not fit the data. Names no `tasks`: fits everything."""
+    model, data, loss = (_tasks(cfg[group]) for group in ("model", "data", "loss"))
+    if data and cfg["data"].get("task") in data:  # a file may hold any task, and its own key says which
+        data = {cfg["data"]["task"]}
+    if data and model and not model & data:
+        yield (
+            f"model={asked.choice('model', cfg)} does not go with data={asked.choice('data', cfg)}: the model is made "
+            f"for {' or '.join(sorted(model))}, the data are {' or '.join(sorted(data))}"
+            f"{_fitting('data', model, asked)}{_fitting('model', data, asked)}"
+        )
+    elif data and loss and "loss" in wanted(cfg["model"]) and not loss & data:
+        yield (
+            f"loss={asked.choice('loss', cfg)} does not go with data={asked.choice('data', cfg)}: the loss is made for "
+            f"{' or '.join(sorted(loss))}, the data are {' or '.join(sorted(data))}{_fitting('loss', data, asked)}"
+            f"{'; or set data.task to what the target is' if 'task' in cfg['data'] else ''}"
+        )
+
+
+def _tasks(node: dict[str, Any] | None) -> set[str]:
+    return set(getattr(get_object(node["_target_"]), "tasks", ())) if node else set()
+
+
+def _fitting(group: str, tasks: set[str], asked: Asked) -> str:
+    """'; data that fit: xor, csv', from the files of the group."""
+    names = []
+    for folder in asked.folders:
+        for file in sorted(folder.glob(f"{group}/*.yaml")):
+            content: Any = OmegaConf.to_container(OmegaConf.load(file))
+            node = content.get(group, content)
+            if node and "_target_" in node and tasks & _tasks(node):
+                names.append(file.stem)
+    return f"; fitting {group}: {', '.join(names)}" if names else ""
+
+
+def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
+    """What the parts say of their own values, such as a negative learning rate, when they are built on trial.
+
+    Those of torch and Lightning alone: what others do when they are built, nobody knows.
+    """
+    trainer = sound.get("trainer", {})
+    available = [name for name, accelerator in ACCELERATORS.items() if accelerator.is_available()]
+    if trainer.get("accelerator") in ACCELERATORS.keys() - set(available):
+        names = ", ".join(available)
+        yield f"trainer.accelerator={trainer['accelerator']}: there is none on this machine; available: {names}"
+        sound = {**sound, "trainer": {**trainer, "accelerator": "cpu", "devices": 1, "strategy": "auto"}}
+    handed_over: dict[str, dict[str, Any]] = {
+        "loss": {},
+        "optimizer": {"params": [torch.nn.Parameter(torch.zeros(1))]},
+        "scheduler": {"optimizer": torch.optim.SGD([torch.zeros(1)], lr=1.0)},
+        "trainer": {"logger": False, "callbacks": None, "enable_checkpointing": False},
+    }
+    for path in [path for path in handed_over if path in sound]:
+        node = {**sound[path], "_partial_": False}
+        foreign = not node["_target_"].startswith(("torch.", "lightning.", "kindling."))
+        if foreign or any(isinstance(value, dict) and "_target_" in value for value in node.values()):
+            continue
+        length = length_argument(get_object(node["_target_"])) if path == "scheduler" else None
+        if length:
+            node = {length: 100, **node}
+        try:
+            instantiate(node, _convert_="all", **handed_over[path])
+        except InstantiationException as error:
+            yield construction_problem(path, sound[path], error)
+
+
+def several_processes(trainer: DictConfig) -> bool:
+    return str(trainer.get("devices", 1)) != "1" or trainer.get("strategy", "auto") != "auto"

@@ -1,0 +1,32 @@
+"""`compose(overrides)`: the config of a run as `python train.py` composes it, for scripts, notebooks and tests."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra import initialize_config_dir
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from kindling.config.command_line import check_overrides
+from kindling.errors import UserError, listed
+from kindling.folders import CONF
+
+
+def compose(overrides: Sequence[str] = (), config_dir: str | Path = CONF) -> DictConfig:
+    """The config of a run with a folder of its own below outputs/, or where `run_dir=` or `hydra.run.dir=` says.
+
+    Its node `hydra` says what was asked for; `train` takes it out.
+
+    Raises:
+        UserError: with every mistake among the overrides.
+    """
+    with initialize_config_dir(str(Path(config_dir).absolute()), version_base="1.3"):
+        texts, problems = check_overrides(list(overrides), "train")
+        if problems:
+            raise UserError(listed(problems))
+        cfg = hydra.compose("train", texts, return_hydra_config=True)
+    with open_dict(cfg):
+        if OmegaConf.is_interpolation(cfg, "run_dir"):
+            cfg.run_dir = str(Path(cfg.hydra.run.dir).absolute())
+        del cfg["sweep"]
+    return cfg

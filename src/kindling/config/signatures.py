@@ -1,0 +1,161 @@
+"""Config nodes held against the signatures that they will call: signatures are the schema, there is no other copy."""
+
+import inspect
+import types
+from collections.abc import Callable, Iterator, Set
+from functools import partial
+from itertools import chain
+from typing import Any, Literal, Union, get_args, get_origin
+
+from hydra.utils import get_object
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+
+from kindling.errors import did_you_mean
+
+# The names under which the schedulers of torch.optim take the length of the run, which the trainer knows.
+RUN_LENGTH = ("total_steps", "T_max", "total_iters")
+# What a model gets where its `__init__` has an argument of that name and the config gives it no value: sections of the
+# config, what the data say of themselves, and the monitor.
+PARTS = ("loss", "optimizer", "scheduler")
+OWNED = (*PARTS, "task", "in_features", "out_features", "monitor")
+# Arguments that a run always fills in itself.
+HANDED_OVER = {
+    "optimizer": {"params"},
+    "scheduler": {"optimizer"},  # and its length, where it is not given
+    "trainer": {"callbacks", "logger"},
+}
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+INSTANTIATE_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = frozenset()) -> Iterator[str]:
+    """Problems of a node that will be instantiated, and of all nodes inside it.
+
+    The values at the keys in `interpolated` come from elsewhere in the config, and are checked there.
+    """
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from node_problems(f"{path}.{key}", value, interpolated)
+    if "_target_" not in node:
+        return
+    try:
+        target = get_object(node["_target_"])
+    except Exception as error:  # whatever the import of a user's module raises
+        yield f"{path}._target_={node['_target_']}: cannot be imported ({str(error).splitlines()[0]})"
+        return
+    parameters = signature(target)
+    handed_over = HANDED_OVER.get(path, set())
+    takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    names = [n for n, p in parameters.items() if p.kind in NAMED]
+    valid = [name for name in names if name not in handed_over]
+    for key, value in node.items():
+        if key in INSTANTIATE_KEYS:
+            continue
+        if key in valid:
+            if f"{path}.{key}" not in interpolated:
+                yield from _value_problems(f"{path}.{key}", parameters[key].annotation, value)
+        elif key in handed_over:
+            yield f"{path}.{key}: is filled in by the run and cannot be set"
+        elif not takes_anything:
+            yield f"{path}.{key}: {target.__name__} has no such argument{did_you_mean(str(key), valid)}"
+    for name in valid:
+        required = parameters[name].default is inspect.Parameter.empty and path != "model"  # the data may have it
+        if required and name not in node and not (path == "scheduler" and name in RUN_LENGTH):
+            yield f"{path}.{name}: a value is required by {target.__name__}"
+
+
+def wanted(node: dict[str, Any]) -> dict[str, bool]:
+    """The arguments of the model `node` that come from elsewhere, each with whether it is required.
+
+    Those of OWNED that it takes, and any other without a default. One of PARTS is an object: an argument of that name
+    for a text or a number is the model's own.
+    """
+    found = {}
+    for name, parameter in signature(get_object(node["_target_"])).items():
+        if parameter.kind in NAMED and name not in node:
+            required = parameter.default is inspect.Parameter.empty
+            own = name in PARTS and _is_scalar(parameter.annotation)
+            if required or (name in OWNED and not own):
+                found[name] = required
+    return found
+
+
+def _is_scalar(annotation: Any) -> bool:
+    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else [annotation]
+    scalars = (str, int, float, bool, type(None))
+    return all(part in scalars or get_origin(part) is Literal for part in parts)
+
+
+def length_argument(scheduler: Callable[..., Any]) -> str | None:
+    """The argument under which `scheduler` wants the number of optimizer steps; None where it has none, or has it.
+
+    A scheduler whose length is filled in steps with every batch, any other with every epoch.
+    """
+    given = scheduler.keywords if isinstance(scheduler, partial) else {}
+    takes = signature(scheduler.func if isinstance(scheduler, partial) else scheduler)
+    return next((name for name in RUN_LENGTH if name in takes and given.get(name) is None), None)
+
+
+def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters of a class or function; `**kwargs` of a class stand for the parameters of its base class.
+
+    Those of a base that the class names in its own signature too are its own. Where Python knows of no signature, as
+    of functions written in C, anything goes.
+    """
+    if not inspect.isclass(target):
+        return dict(_parameters(target))
+    parameters: dict[str, inspect.Parameter] = {}
+    for cls in target.__mro__:
+        if "__init__" not in vars(cls):
+            continue
+        own = _parameters(vars(cls)["__init__"])
+        own.pop("self", None)
+        if parameters:
+            own = {n: p.replace(default=None) if p.kind in NAMED else p for n, p in own.items()}
+        parameters = {**own, **parameters}
+        if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+            return {name: p for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
+    return parameters
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(function, eval_str=True).parameters)
+    except NameError:  # an annotation that exists for type checkers only
+        return dict(inspect.signature(function).parameters)
+    except ValueError:
+        return {"kwargs": inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)}
+
+
+def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
+    if annotation is inspect.Parameter.empty or (isinstance(value, dict) and "_target_" in value):
+        return
+    try:
+        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        # Strict, so that "3" is no number; but YAML knows lists alone, where signatures ask for tuples too.
+        adapter.validate_python(value, strict=not isinstance(value, list | dict))
+    except ValidationError as error:
+        shown = {"None": "null", "True": "true", "False": "false"}.get(str(value), value)
+        choices = _choices(annotation)
+        if choices:
+            hint = did_you_mean(str(value), choices)
+            yield f"{path}={shown}: should be one of {', '.join(choices)}{hint}"
+        else:
+            messages = ["longer" if e["type"] == "missing" else e["msg"] for e in error.errors()]
+            reasons = list(dict.fromkeys(message.replace("Input should be ", "") for message in messages))
+            reasons = [reason for reason in reasons if not reason.startswith("an instance of")] or reasons
+            yield f"{path}={shown}: should be {' or '.join(reasons)}"
+    except (PydanticUserError, TypeError, NameError):
+        return  # an annotation that no value can be held against
+
+
+def _choices(annotation: Any) -> list[str]:
+    """All values of a Literal, or of a union that consists of literals and None."""
+    if get_origin(annotation) is Literal:
+        return [str(choice) for choice in get_args(annotation)]
+    if get_origin(annotation) in (Union, types.UnionType):
+        parts = [part for part in get_args(annotation) if part is not type(None)]
+        choices = [_choices(part) for part in parts]
+        return list(dict.fromkeys(chain(*choices))) if all(choices) else []
+    return []

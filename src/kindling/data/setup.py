@@ -1,0 +1,68 @@
+"""When a datamodule is prepared and set up: once, and each time from the same random numbers."""
+
+import getpass
+import os
+import tempfile
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from filelock import FileLock
+
+from kindling.random_state import seeded
+
+
+def set_up_once(datamodule: L.LightningDataModule, seed: int) -> None:
+    """Have prepare_data run once a process, and setup once for each stage, also where Lightning calls them again.
+
+    Each begins with random numbers from `seed` and leaves the generators as they were: a random_split without a seed
+    divides the rows alike in training, in the test, and in every process that comes back to the run.
+    """
+    done: set[Any] = set()
+
+    def once(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)  # Lightning looks behind it for what the user has written
+        def call(*args: Any, **kwargs: Any) -> None:
+            key = (method.__name__, *args, *kwargs.values())
+            if key not in done:
+                with seeded(seed):
+                    method(*args, **kwargs)
+                done.add(key)
+
+        return call
+
+    for name in ("prepare_data", "setup"):
+        setattr(datamodule, name, once(getattr(datamodule, name)))
+
+
+def set_up_early(datamodule: L.LightningDataModule) -> None:
+    """For fitting, before there is a model, which wants to know something of the data. One process at a time."""
+    name = f"kindling-{getpass.getuser()}-{type(datamodule).__module__}.{type(datamodule).__qualname__}.lock"
+    with FileLock(Path(tempfile.gettempdir()) / name):
+        if "LOCAL_RANK" not in os.environ or "TORCHELASTIC_RUN_ID" in os.environ or os.environ["LOCAL_RANK"] == "0":
+            datamodule.prepare_data()  # the first process has done so before it started this one
+    datamodule.setup("fit")
+
+
+def attribute(datamodule: L.LightningDataModule, name: str, needed: bool) -> Any:
+    """What the data say of themselves: at once, or else after an early set-up; None where they do not.
+
+    One that is not `needed` is worth a set-up only where the datamodule's class says that there is one.
+    """
+    value = _peek(datamodule, name)
+    declared = any(
+        hasattr(cls, name) or name in getattr(cls, "__annotations__", {}) for cls in type(datamodule).__mro__
+    )
+    if value is None and (needed or declared):
+        set_up_early(datamodule)
+        value = getattr(datamodule, name, None)
+    return value
+
+
+def _peek(datamodule: L.LightningDataModule, name: str) -> Any:
+    try:
+        return getattr(datamodule, name, None)
+    except Exception:  # a property of data that are not there yet
+        return None

@@ -1,0 +1,132 @@
+"""What kind of answer a data set asks for: what the loss sees, what the user sees, and what is measured."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
+
+from kindling.data.scores import ProbabilityAccuracy, StandardisedR2Score
+
+
+class Task(nn.Module):
+    """Stands between a model's output and the data's targets y.
+
+    `target(y)` is what the loss compares the output with, `prediction(output)` is what the user wants to know,
+    in the units of y. `metrics()` are updated with `prediction(output)` and y. `arguments()` are those that it was
+    made with, as plain data.
+    """
+
+    name: ClassVar[str]
+    out_features: int
+
+    def target(self, y: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def prediction(self, output: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def metrics(self) -> dict[str, Metric]:
+        raise NotImplementedError
+
+    def arguments(self) -> dict[str, Any]:
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """What `restored` makes an equal task from: a checkpoint carries it."""
+        return {"kind": _kind(type(self)), **self.arguments()}
+
+
+def restored(state: dict[str, Any]) -> Task:
+    """The task of that `state()`, of a class that has been imported already: a checkpoint names no other."""
+    arguments = {key: value for key, value in state.items() if key != "kind"}
+    return {_kind(cls): cls for cls in _subclasses(Task)}[state["kind"]](**arguments)
+
+
+def _kind(cls: type[Task]) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _subclasses(cls: type[Task]) -> Iterator[type[Task]]:
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+class Regression(Task):
+    """y (N, out_features) of floats; the model works on (y - mean) / std, of out_features numbers each."""
+
+    name = "regression"
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Tensor | list[float], std: Tensor | list[float]) -> None:
+        super().__init__()
+        self.out_features = len(mean)
+        self.register_buffer("mean", torch.as_tensor(mean))
+        self.register_buffer("std", torch.as_tensor(std))
+
+    def target(self, y: Tensor) -> Tensor:
+        return (y - self.mean) / self.std
+
+    def prediction(self, output: Tensor) -> Tensor:
+        return output * self.std + self.mean
+
+    def metrics(self) -> dict[str, Metric]:
+        return {
+            "mae": MeanAbsoluteError(num_outputs=1),
+            "rmse": MeanSquaredError(squared=False),
+            "r2": StandardisedR2Score(self.mean, self.std),
+        }
+
+    def arguments(self) -> dict[str, Any]:
+        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+
+
+class Binary(Task):
+    """y (N,) of 0 and 1; the output (N, 1) is a logit, the prediction (N,) the probability of 1."""
+
+    name = "binary"
+    out_features = 1
+
+    def __init__(self, classes: list[str]) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def target(self, y: Tensor) -> Tensor:
+        return y.to(torch.get_default_dtype()).unsqueeze(-1)
+
+    def prediction(self, output: Tensor) -> Tensor:
+        return output.squeeze(-1).sigmoid()
+
+    def metrics(self) -> dict[str, Metric]:
+        return {"acc": ProbabilityAccuracy(validate_args=False)}
+
+    def arguments(self) -> dict[str, Any]:
+        return {"classes": self.classes}
+
+
+class Multiclass(Task):
+    """y (N,) of class indices; the output (N, C) are logits, the prediction (N, C) probabilities."""
+
+    name = "multiclass"
+
+    def __init__(self, classes: list[str]) -> None:
+        super().__init__()
+        self.classes = classes
+        self.out_features = len(classes)
+
+    def target(self, y: Tensor) -> Tensor:
+        return y
+
+    def prediction(self, output: Tensor) -> Tensor:
+        return output.softmax(dim=-1)
+
+    def metrics(self) -> dict[str, Metric]:
+        return {"acc": MulticlassAccuracy(self.out_features, average="micro", validate_args=False)}
+
+    def arguments(self) -> dict[str, Any]:
+        return {"classes": self.classes}

@@ -1,0 +1,52 @@
+"""A model, made from its config and from what the data say of themselves."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import lightning as L
+from omegaconf import DictConfig, OmegaConf
+
+from kindling.config.construct import construct
+from kindling.config.signatures import PARTS, wanted
+from kindling.data.setup import attribute
+from kindling.errors import UserError
+from kindling.models.schedule import Schedule
+
+
+def model_maker(
+    cfg: DictConfig, datamodule: L.LightningDataModule, known: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Callable[[], L.LightningModule], dict[str, Any]]:
+    """What makes the model; and what it is told of the data, of which `known` comes from a checkpoint.
+
+    Raises:
+        UserError: where the model wants to know what nobody says.
+    """
+    node: Any = OmegaConf.to_container(cfg.model, resolve=True)
+    told: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
+    for name, required in wanted(node).items():
+        if name in PARTS:
+            if cfg[name] is not None:
+                parts[name] = construct(name, cfg[name])
+        elif name == "monitor":
+            parts[name] = cfg.monitor
+        else:
+            value = known[name] if name in known else attribute(datamodule, name, required)
+            if value is not None:
+                told[name] = value
+        if required and name not in parts and name not in told:
+            where = f"choose {name}=..." if name in PARTS else f"neither the config nor {cfg.data._target_} has it"
+            raise UserError(f"model.{name}: a value is required by {cfg.model._target_}, and {where}")
+    if "scheduler" in parts and isinstance(parts["scheduler"], partial):
+        parts["scheduler"] = Schedule(parts["scheduler"])
+    make = construct("model", cfg.model, _partial_=True, **parts, **told)
+
+    def make_model() -> L.LightningModule:
+        model = make()
+        if isinstance(parts.get("scheduler"), Schedule):
+            parts["scheduler"].model = model
+        return model
+
+    return make_model, told

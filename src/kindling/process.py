@@ -1,0 +1,65 @@
+"""This process: which it is of a run, what it prints, and how it ends when it is told to."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # Ctrl-C; from schedulers: stop now, stop soon
+INTERRUPTED = {128 + number: number.name for number in SIGNALS}  # exit codes, as shells count them
+
+
+def rank() -> int:
+    """Of this process among those of the run; also before Lightning has started them."""
+    return int(getattr(rank_zero_only, "rank", 0))
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Leave with 128 + the signal, as schedulers expect. Lightning's own codes are 1 and 0."""
+    previous = {number: signal.signal(number, lambda number, _: sys.exit(128 + number)) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def requeue() -> None:
+    """SLURM sends SIGUSR1 (`#SBATCH --signal=SIGUSR1@90`) before the time is up; `resume=auto` goes on next time."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    if job and subprocess.run(["scontrol", "requeue", job], check=False).returncode != 0:
+        log.warning(f"scontrol could not requeue job {job}")
+
+
+def quiet() -> None:
+    """Keep advertising, and warnings that nobody here can act on, off the screen."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if rank() != 0:
+        logging.getLogger("kindling").setLevel(logging.ERROR)  # once is enough
+    for message in (
+        r".*LeafSpec.*",  # Lightning's use of torch.utils._pytree
+        r".*smaller than the logging interval.*",
+        r".*Checkpoint directory .* exists and is not empty.*",
+        r".*available but not used.*",  # trainer=cpu on a machine with a GPU is a choice
+        r".*sync_dist=True.*",  # what is logged has been computed over all processes
+        r".*could not find the monitored key.*",  # the record of the run says so, in its own words
+        r".*does not have many workers.*",  # a matter of speed, which the user has chosen
+        r".*is an instance of `nn.Module` and is already saved.*",  # what is no plain data is left out of checkpoints
+        r".*your dataloader is not resumable.*",  # it is: checkpoints/loaders.py
+        r".*outside the 'fit' stage.*",  # averaged weights are tested, which are what the checkpoint holds
+        r".*WeightAveraging callback with a model that overrides the configure_model.*",
+        r".*Trying to infer the `batch_size`.*",  # for samples a second, which can do without
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,95 @@
+"""The config of a finished run, made ready to build its model and data from: trusted, confined, and with overrides."""
+
+import copy
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kindling.checkpoints import trust
+from kindling.checkpoints.confinement import confined
+from kindling.config.checks import ACCELERATORS, SETTINGS, problems
+from kindling.config.overrides import changed
+from kindling.config.signatures import PARTS
+from kindling.errors import UserError, listed
+from kindling.folders import CONF
+
+EVALUATED_WITH = {"_target_", "accelerator", "precision", "limit_test_batches"}  # keys of the trainer
+ONE_DEVICE = {
+    "devices": 1,
+    "strategy": "auto",
+    "enable_checkpointing": False,
+    "enable_model_summary": False,
+    "enable_progress_bar": False,
+}
+
+
+def reopened(
+    saved: dict[str, Any],
+    checkpoint: Path,
+    run_dir: Path,
+    overrides: Sequence[str] = (),
+    allowed_packages: Collection[str] | None = None,
+) -> DictConfig:
+    """The config that a checkpoint says its run had, with `overrides`, and without what is for training alone.
+
+    It goes on one device: that of the run, or another where there is none such.
+
+    Raises:
+        UserError: where it names or reaches what a checkpoint may not, or an override is a mistake.
+    """
+    packages, settings = own_settings(overrides, allowed_packages)
+    saved = {**settings, **copy.deepcopy(saved), "callbacks": {}, "logger": {}}
+    nameless = [
+        f"{key}: names no class"
+        for key in trust.BUILT
+        if not (key in PARTS and saved.get(key) is None)
+        and (not isinstance(saved.get(key), dict) or "_target_" not in saved[key])
+    ]
+    if isinstance(saved.get("trainer"), dict):
+        saved["trainer"] = evaluating(saved["trainer"])
+    for text in overrides:
+        clear(saved, text.lstrip("+~").partition("=")[0])  # what the user sets, the checkpoint has no say in
+    foreign = nameless or trust.problems(saved, packages)
+    if foreign:
+        raise UserError(f"{checkpoint} was not opened: {listed(foreign)}")
+    saved = confined(saved, run_dir, Path(os.environ.get("KINDLING_DATA", "data")))
+    cfg = changed(CONF, {**saved, "allowed_packages": list(packages)}, overrides)
+    mistakes = problems(cfg)
+    if mistakes:
+        raise UserError(listed(mistakes))
+    return cfg
+
+
+def own_settings(
+    overrides: Sequence[str], allowed_packages: Collection[str] | None
+) -> tuple[Collection[str], dict[str, Any]]:
+    """The packages that the user allows, and this project's settings, for those that the run did not have yet."""
+    own: Any = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml")) if CONF.exists() else {}
+    packages = own.get("allowed_packages", []) if allowed_packages is None else allowed_packages
+    for text in overrides:
+        if text.startswith("allowed_packages="):
+            given: Any = OmegaConf.to_container(OmegaConf.from_dotlist([text]))
+            packages = given["allowed_packages"]
+            if not isinstance(packages, list):
+                raise UserError(f"{text}: should be a list of names, like allowed_packages=[my_project]")
+    return packages, {key: own[key] for key in SETTINGS if key in own and key != "run_dir"}
+
+
+def evaluating(trainer: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in trainer.items() if key in EVALUATED_WITH}
+    accelerator = ACCELERATORS.get(str(kept.get("accelerator")))
+    if accelerator and not accelerator.is_available():
+        kept["accelerator"] = "auto"
+    return {**kept, **ONE_DEVICE}
+
+
+def clear(node: Any, key: str) -> None:
+    """Set what is at a dotted key to null, where it is there."""
+    *sections, name = key.split(".")
+    for section in sections:
+        node = node.get(section) if isinstance(node, dict) else None
+    if isinstance(node, dict) and name in node:
+        node[name] = None

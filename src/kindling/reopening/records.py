@@ -1,0 +1,104 @@
+"""Run folders as tables: all of them, the best, what two differ in. Without torch: a list should not take seconds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from kindling.config.resume import flat
+from kindling.errors import UserError, did_you_mean
+from kindling.folders import SPREADS, read_summary
+
+DEFAULT_SCORES = ("test/acc", "test/rmse", "test/loss")  # the first of these that there is, tells the best run
+LOWER_IS_BETTER = ("loss", "mae", "rmse")
+
+
+def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
+    """A row for each run in `root` and in the folders inside it, such as sweeps; the latest last.
+
+    Raises:
+        UserError: where there is no such folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; name the one that the runs are in (scripts/runs.py: --in FOLDER)")
+    rows = [row(file.parent) for file in root.rglob("summary.json")]
+    rows.sort(key=lambda row: (str(row["started"]), row["folder"]))
+    table = pd.DataFrame(rows)
+    names = sorted(name for name in table.columns if "/" in name)
+    return table.reindex(columns=["status", "model", "data", *names, "epochs", "seed", "started", "folder"])
+
+
+def row(folder: Path) -> dict[str, Any]:
+    summary = read_summary(folder)
+    known = {key: summary.get(key) for key in ("status", "model", "epochs", "seed", "started")}
+    return {**known, "data": summary.get("data", {}).get("name"), **scores(summary), "folder": str(folder)}
+
+
+def scores(summary: dict[str, Any]) -> dict[str, float]:
+    """The best value of the monitored metric, and what the test measured."""
+    monitor, metrics = summary.get("monitor", {}), summary.get("metrics", {})
+    best = {monitor["name"]: monitor["best"]} if {"name", "best"} <= monitor.keys() else {}
+    return {**best, **{name: value for name, value in metrics.items() if not name.endswith(SPREADS)}}
+
+
+def ranked(table: pd.DataFrame, metric: str, mode: str | None = None) -> pd.DataFrame:
+    """The runs that have the metric, the best first; `mode` says whether that is the `min` or the `max`.
+
+    Raises:
+        UserError: where no run has it.
+    """
+    names = [name for name in table.columns if "/" in name]
+    if metric not in names:
+        known = f"only {', '.join(names)}" if names else "or any other"
+        raise UserError(f"--sort {metric}: no run has this metric, {known}{did_you_mean(metric, names)}")
+    lowest_first = mode == "min" or (mode is None and metric.rpartition("/")[2] in LOWER_IS_BETTER)
+    return table.dropna(subset=[metric]).sort_values(metric, ascending=lowest_first, kind="stable")
+
+
+def best_runs(table: pd.DataFrame, metric: str | None = None, mode: str | None = None) -> pd.DataFrame:
+    """The best run on each data set, since scores on different ones do not compare.
+
+    Raises:
+        UserError: where no run has been tested, or none has the metric.
+    """
+    if metric:
+        table = ranked(table, metric, mode)
+    best = []
+    for _, runs in table.groupby("data"):
+        names = [metric] if metric else DEFAULT_SCORES
+        measured = [name for name in names if name in runs and runs[name].notna().any()]
+        if measured:
+            best.append(ranked(runs, measured[0], mode).head(1))
+    if not best:
+        raise UserError("no run has been tested yet")
+    return pd.concat(best).dropna(axis=1, how="all")
+
+
+def compare_runs(first: str | Path, second: str | Path) -> pd.DataFrame:
+    """What differs between two runs, by key: their configs, then their scores; a column for each run.
+
+    Raises:
+        UserError: where one of them is no run folder.
+    """
+    folders = [Path(first), Path(second)]
+    configs = [dict(settings(folder)) for folder in folders]
+    measured = [{**scores(summary), "epochs": summary.get("epochs")} for summary in map(read_summary, folders)]
+    rows = {}
+    for left, right in (configs, measured):
+        for key in [*left, *(key for key in right if key not in left)]:
+            if left.get(key, "") != right.get(key, ""):
+                rows[key] = [left.get(key, ""), right.get(key, "")]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[str(folder) for folder in folders])
+
+
+def settings(folder: Path) -> Iterator[tuple[str, Any]]:
+    """Every key of a run's config with its value, where the run's folder has the same name in all runs."""
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    except OSError:
+        raise UserError(f"{folder}: is no run folder; name one with a config.yaml in it") from None
+    own = str(config.get("run_dir"))
+    return ((key, value.replace(own, "RUN") if isinstance(value, str) else value) for key, value in flat(config))

@@ -1,0 +1,70 @@
+"""Callbacks that Lightning does not have."""
+
+import logging
+import sys
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+
+from kindling.checkpoints.format import about, plain_part
+
+log = logging.getLogger(__name__)
+
+
+class Origin(Callback):
+    """Puts into every checkpoint what rebuilds its run: the composed config, and what the model was told of the data.
+
+    Beside it, the format that the checkpoint is in.
+    """
+
+    def __init__(self, config: dict[str, Any], told: dict[str, Any]) -> None:
+        self.config = config
+        self.told = told
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["kindling"] = about()
+        checkpoint["config"] = self.config
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        public = {name: value for name, value in vars(data).items() if not name.startswith("_")} if data else {}
+        checkpoint["data"] = {"attributes": plain_part(public), "told": plain_part(self.told)}
+        for key in (pl_module.CHECKPOINT_HYPER_PARAMS_KEY, "datamodule_hyper_parameters"):
+            if key in checkpoint:  # save_hyperparameters() takes whole modules, which state_dict has already
+                checkpoint[key] = plain_part(dict(checkpoint[key]))
+        checkpoint.pop(pl_module.CHECKPOINT_HYPER_PARAMS_TYPE, None)
+
+
+class ProgressBar(TQDMProgressBar):
+    """A bar for each epoch of training in a terminal; a line for each epoch where the output goes to a file."""
+
+    def __init__(self, refresh_rate: int = 50) -> None:
+        super().__init__(refresh_rate, leave=True)
+        self.in_terminal = sys.stdout.isatty()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        steps_per_call = getattr(trainer.datamodule, "steps_per_call", 1)  # type: ignore[attr-defined]
+        self._refresh_rate = max(1, self.refresh_rate // steps_per_call)  # the bar counts Lightning's calls
+
+    def init_train_tqdm(self) -> Tqdm:
+        return super().init_train_tqdm() if self.in_terminal else Tqdm(disable=True)
+
+    def init_validation_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)  # over before it can be read
+
+    def init_test_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)
+
+    def init_predict_tqdm(self) -> Tqdm:
+        return Tqdm(disable=True)
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        if not self.in_terminal and trainer.is_global_zero:
+            metrics = self.get_metrics(trainer, pl_module)
+            metrics = metrics or {name: float(value) for name, value in trainer.callback_metrics.items()}
+            log.info("epoch %d  %s", trainer.current_epoch, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))

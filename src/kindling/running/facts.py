@@ -1,0 +1,102 @@
+"""What there is to say of a run, before it and after it: for its summary, and in a line for the screen."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from omegaconf import DictConfig
+from torch.nn.parameter import is_lazy
+
+from kindling import abilities
+from kindling.config.asked import Asked
+from kindling.folders import SPREADS
+from kindling.population.model import Population
+from kindling.running.watch import Watch
+
+
+def before_training(
+    cfg: DictConfig, asked: Asked, trainer: L.Trainer, datamodule: L.LightningDataModule, model: L.LightningModule
+) -> dict[str, Any]:
+    device = trainer.strategy.root_device
+    return {
+        "model": asked.choice("model", cfg),
+        "parameters": count_parameters(model) // cfg.population,
+        "population": cfg.population,
+        "data": {
+            "name": asked.choice("data", cfg),
+            "source": abilities.source(datamodule),
+            "sizes": abilities.sizes(datamodule),
+        },
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "num_devices": trainer.world_size,
+        "loggers": {name: logger.version for name, logger in zip(cfg.logger, trainer.loggers, strict=False)},
+    }
+
+
+def after_training(
+    cfg: DictConfig, trainer: L.Trainer, datamodule: L.LightningDataModule, model: L.LightningModule, score: float
+) -> dict[str, Any]:
+    monitor = {"name": cfg.monitor, "mode": cfg.mode, "best": score}
+    if isinstance(model, Population) and model.best_values:
+        best, scores = model.best_member, model.best_scores
+        monitor["best_seed"] = model.seeds[best]
+        monitor["best_member"] = float(scores[best])
+        monitor["diverged"] = int((~scores.isfinite()).sum())
+    facts = {
+        "monitor": monitor,
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "parameters": count_parameters(model) // cfg.population,
+        "last_epoch": {name: float(value) for name, value in trainer.callback_metrics.items()},
+    }
+    if len(trainer.optimizers) > 1:  # Lightning's count, which max_steps is held against
+        facts["optimizers"] = len(trainer.optimizers)
+    return facts
+
+
+def count_parameters(model: L.LightningModule) -> int:
+    """Those that are there: some layers are only made by configure_model, or by the first batch."""
+    return sum(p.numel() for p in model.parameters() if not is_lazy(p))
+
+
+def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
+    """That the model was trained on, where they can be counted."""
+    (watch,) = (callback for callback in trainer.callbacks if isinstance(callback, Watch))  # type: ignore[attr-defined]
+    return getattr(model, "num_samples", watch.num_samples)
+
+
+def loader_sizes(trainer: L.Trainer) -> dict[str, int]:
+    """The lengths of the data sets behind Lightning's loaders, where they have one."""
+    found = {}
+    for name, loaders in (("train", trainer.train_dataloader), ("val", trainer.val_dataloaders)):
+        loader = loaders[0] if isinstance(loaders, list) and len(loaders) == 1 else loaders
+        try:
+            found[name] = len(loader.dataset)  # type: ignore[union-attr]
+        except (AttributeError, TypeError):
+            continue
+    return found
+
+
+def headline(summary: dict[str, Any]) -> str:
+    data, population, count = summary["data"], summary["population"], summary["parameters"]
+    sizes = " / ".join(f"{size:,}" for size in data["sizes"].values())
+    known = ": ".join(filter(None, [data["source"], f"{sizes} rows" if sizes else ""]))
+    told = [f"{summary['model']} on {data['name']}{f' ({known})' if known else ''}"]
+    if count:
+        told.append(f"{count:,} parameters{f' x {population:,}' if population > 1 else ''}")
+    return ", ".join([*told, summary["device"]])
+
+
+def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
+    """What the test measured; where there was none, the best of the validation."""
+    metrics = summary["metrics"]
+    if not metrics and cfg.monitor:
+        metrics = {cfg.monitor: summary["monitor"]["best"]}
+    spreads = {name + end for name in metrics for end in SPREADS} & metrics.keys()
+    names = [name for name in metrics if name not in spreads]
+    spread = {name: f" ± {metrics[f'{name}_std']:.2g}" if f"{name}_std" in spreads else "" for name in names}
+    told = "  ".join(f"{name} {metrics[name]:.4g}{spread[name]}" for name in names)
+    epochs = f"{summary['epochs']} epoch{'s' * (summary['epochs'] != 1)}"
+    if "optimizers" in summary:
+        epochs += f", {summary['steps']} steps of {summary['optimizers']} optimizers together,"
+    return f"{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}".lstrip()

@@ -1,0 +1,34 @@
+"""What a run reports, on the screen and in train.log, where Hydra has not seen to it."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+
+from kindling.process import rank
+
+
+@contextmanager
+def log_to(run_dir: Path) -> Iterator[None]:
+    """In a notebook or a script. Hydra's app has set up both itself (conf/train.yaml)."""
+    if HydraConfig.initialized() or rank() != 0:
+        yield
+        return
+    logger = logging.getLogger("kindling")
+    screen = logging.StreamHandler(sys.stdout)
+    file = logging.FileHandler(run_dir / "train.log", delay=True)
+    file.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    for handler in (screen, file):
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for handler in (screen, file):
+            logger.removeHandler(handler)
+            handler.close()

@@ -1,0 +1,133 @@
+"""The record of a run: `summary.json`, written at the start, true after every exit, replaced as a whole."""
+
+import json
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from kindling.config.asked import Asked
+from kindling.errors import Pruned, UserError
+from kindling.folders import PROJECT, write_whole
+from kindling.process import INTERRUPTED, rank
+
+
+class Summary(dict[str, Any]):
+    """The record of one run, written to `path` on entry, at each `write()`, and on exit with how it ended.
+
+    Only a process where it is `enabled` touches the file.
+    """
+
+    def __init__(self, path: Path, enabled: bool, **fields: Any) -> None:
+        super().__init__({"metrics": {}, "seconds": {}, **fields, "status": "running"})
+        self.pop("error", None)
+        self.path = path
+        self.enabled = enabled
+
+    def write(self) -> None:
+        if not self.enabled:
+            return
+        write_whole(self.path, json.dumps(self, indent=2, default=str) + "\n")
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Seconds add up over the parts of a run that was interrupted."""
+        before, start = self["seconds"].get(phase, 0), time.perf_counter()
+        try:
+            yield
+        finally:
+            self["seconds"][phase] = round(before + time.perf_counter() - start, 3)
+            self.write()
+
+    def __enter__(self) -> "Summary":
+        self.write()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        if error is None:
+            self["status"] = "completed"
+        elif isinstance(error, Pruned):
+            self["status"] = "pruned"
+        elif isinstance(error, SystemExit) and error.code in INTERRUPTED:
+            self["status"] = "interrupted"
+            self["error"] = {"type": INTERRUPTED[error.code], "message": f"stopped by {INTERRUPTED[error.code]}"}
+        else:
+            self["status"] = "failed"
+            self["error"] = {"type": type(error).__name__, "message": str(error)}
+            if not isinstance(error, UserError | SystemExit):
+                self["error"]["traceback"] = traceback.format_exception(error)
+        self.write()
+
+
+def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary:
+    """Begin the run's folder: the composed config, what was asked for, and the summary; or go on with them.
+
+    Raises:
+        UserError: where the folder cannot be written to, or holds another run.
+    """
+    run_dir, before = Path(cfg.run_dir), dict[str, Any]()
+    enabled = rank() == 0
+    if enabled:
+        if resume:
+            before = json.loads((run_dir / "summary.json").read_text())
+        elif holds_a_run(run_dir):
+            raise UserError(
+                f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
+            )
+        overrides = [text for text in asked.overrides if not re.match(r"resume=|sweep[.=]", text)]
+        try:
+            write_whole(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+            write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
+        except OSError as error:
+            raise UserError(f"the run folder {run_dir} cannot be written to: {error.strerror}") from None
+    now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    history = {"started": before.get("started", now), "resumed": [*before.get("resumed", []), *[now] * resume]}
+    return Summary(run_dir / "summary.json", enabled, **{**before, **history, "seed": cfg.seed, **environment(asked)})
+
+
+def holds_a_run(run_dir: Path) -> bool:
+    """Whether anything would be lost: a run that failed before its first checkpoint has nothing to lose."""
+    if not (run_dir / "summary.json").exists():
+        return False
+    status = json.loads((run_dir / "summary.json").read_text()).get("status")
+    return status != "failed" or (run_dir / "checkpoints").exists()
+
+
+def environment(asked: Asked) -> dict[str, Any]:
+    """What the result depends on besides the config, and the command that asks for it."""
+    command = [Path(sys.executable).name, *sys.argv]
+    if not HydraConfig.initialized():  # a notebook or a script
+        command = ["python", "train.py", *asked.overrides]
+    return {"command": shlex.join(command), **versions()}
+
+
+@cache  # of all jobs of one process: they run the code that it has read
+def versions() -> dict[str, Any]:
+    packages = ("torch", "lightning", "hydra-core", "torchmetrics", "torchvision", "numpy")
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "git": {"revision": _git("rev-parse", "HEAD"), "dirty": _git("status", "--porcelain") not in ("", None)},
+    }
+
+
+def _git(*args: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", PROJECT, *args], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

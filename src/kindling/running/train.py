@@ -1,0 +1,147 @@
+"""One run: check, build, fit, test, summarise."""
+
+import copy
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from kindling.checkpoints import trust
+from kindling.checkpoints.format import load
+from kindling.checkpoints.weights import start_from
+from kindling.config.asked import Asked, take_asked
+from kindling.config.checks import idle_parts, problems
+from kindling.errors import Pruned, UserError, listed
+from kindling.folders import locked
+from kindling.process import exit_codes, quiet, rank
+from kindling.reopening.run import Run
+from kindling.running import facts, figures, testing
+from kindling.running.build import Parts, build
+from kindling.running.log import log_to
+from kindling.running.loggers import finished_loggers
+from kindling.running.summary import open_summary
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True, checked: bool = False) -> Run:
+    """Train and test what `cfg` describes, and leave everything about it in the folder `cfg.run_dir`.
+
+    Args:
+        cfg: from `compose`, or from Hydra's app. It is not changed.
+        callbacks: besides those of the config.
+        draw: figures, where the config has them.
+        checked: the config has been checked already, as a sweep does with its jobs.
+
+    Raises:
+        UserError: in a sentence, where the user can mend what is wrong.
+        SystemExit: with 128 + the signal after Ctrl-C, SIGTERM and SIGUSR1.
+    """
+    quiet()
+    cfg = copy.deepcopy(cfg)
+    asked = take_asked(cfg)
+    with open_dict(cfg):
+        cfg.pop("sweep", None)
+    resume, cfg.resume = cfg.resume, None  # how a run was started once more is no part of what it is
+    check(cfg, asked, resume, checked)
+    leave_out_idle_parts(cfg)
+    checkpoint = checkpoint_to_go_on_from(resume) if resume else None
+    run_dir = Path(cfg.run_dir)
+    lock = locked(run_dir) if rank() == 0 else nullcontext()
+    with lock, log_to(run_dir), open_summary(cfg, asked, bool(resume)) as summary, finished_loggers(), exit_codes():
+        with summary.timed("setup"):
+            parts = build(cfg, callbacks, summary.get("loggers", {}))
+            summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
+            log.info(facts.headline(summary))
+            if not checkpoint:
+                begin(cfg, parts)
+        with summary.timed("fit"), pruned_later() as pruned:
+            parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=checkpoint)
+        best, score = testing.best_checkpoint(cfg, parts)
+        summary.update(facts.after_training(cfg, parts.trainer, parts.datamodule, parts.model, score))
+        summarise_data(summary, parts)
+        if pruned:
+            summary["epochs"] += 1  # Lightning has not counted the one that it was given up after
+            raise pruned[0]
+        with summary.timed("test"):
+            summary["metrics"] = testing.test(cfg, parts, best)
+        log.info(facts.footer(cfg, summary))
+    if draw and rank() == 0:
+        figures.draw_of_run(run_dir, parts.trainer, parts.model, parts.datamodule)
+    return Run(run_dir)
+
+
+def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> None:
+    """Raises:
+    UserError: with every mistake in the config, and where it goes on with what a folder says, all that is foreign.
+    """
+    found = [] if checked else problems(cfg, asked)
+    plain: Any = None if found else OmegaConf.to_container(cfg, resolve=True)
+    if resume and plain:
+        found += trust.problems(plain, cfg.allowed_packages)
+    if found:
+        run_dir = Path(cfg.run_dir)
+        if run_dir.is_dir() and not any(run_dir.iterdir()):
+            run_dir.rmdir()  # Hydra made it
+        raise UserError(listed(found))
+
+
+def leave_out_idle_parts(cfg: DictConfig) -> None:
+    """What the model does not take is no part of the run, nor of its record."""
+    idle = idle_parts(cfg)
+    OmegaConf.resolve(cfg)
+    for part in idle:
+        cfg[part] = None
+
+
+def begin(cfg: DictConfig, parts: Parts) -> None:
+    """What a run does at its start alone."""
+    for package in sorted(trust.unknown_packages(OmegaConf.to_container(cfg), cfg.allowed_packages)):
+        log.info(
+            f"{package} is not from this checkout: to come back to this run, name it in allowed_packages "
+            "(conf/train.yaml, or allowed_packages=[...])"
+        )
+    if cfg.init_from:
+        if cfg.population > 1:
+            raise UserError(f"init_from={cfg.init_from}: a population has many weights; set population=1")
+        log.info(start_from(parts.model, cfg.init_from))
+
+
+def summarise_data(summary: dict[str, Any], parts: Parts) -> None:
+    seconds, samples = summary["seconds"]["fit"], facts.num_samples(parts.trainer, parts.model)
+    if samples:
+        summary["samples_per_second"] = round(samples / max(seconds, 1e-3))
+    if not summary["data"]["sizes"]:
+        summary["data"]["sizes"] = facts.loader_sizes(parts.trainer)
+
+
+@contextmanager
+def pruned_later() -> Iterator[list[Pruned]]:
+    """Keeps back that the run was given up, until what it has reached is in its summary."""
+    pruned: list[Pruned] = []
+    try:
+        yield pruned
+    except Pruned as reason:
+        pruned.append(reason)
+
+
+def checkpoint_to_go_on_from(resume: str) -> Path | None:
+    """The checkpoint named, or the newest of the run; None where it stopped before its first.
+
+    Raises:
+        UserError: where the checkpoint cannot be used.
+    """
+    path = Path(resume)
+    if path.is_dir():
+        last = path / "checkpoints" / "last.ckpt"
+        others = sorted(path.glob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
+        if not last.exists() and not others:
+            return None
+        path = last if last.exists() else others[-1]  # never from the start again over what has been saved
+    if "progress" not in load(path):
+        raise UserError(f"resume={path}: holds weights alone; init_from={path} starts a new run from them")
+    return path
