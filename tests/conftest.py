@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import hydra
 import numpy as np
 import pytest
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from kindling import compose, train
 from kindling.config.asked import take_asked
@@ -36,6 +37,15 @@ def compose_config(*overrides: str) -> DictConfig:
     """The config of a run, without Hydra's own part, as it is checked and built from."""
     cfg = compose(overrides)
     take_asked(cfg)
+    return cfg
+
+
+def compose_unchecked(*overrides: str) -> DictConfig:
+    """What Hydra makes of overrides that nobody has looked at."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("train", list(overrides))
+    with open_dict(cfg):
+        del cfg["sweep"]
     return cfg
 
 

@@ -19,8 +19,8 @@ class Record(Late):
     """A row when an epoch ends, and when a validation within one does: `epoch`, `step` (optimizer steps done) and what
     was logged since the one before.
 
-    It comes before all checkpoints, so that no checkpoint knows of a row that is not in the file; a run that goes on drops the rows that its
-    checkpoint does not know.
+    It comes before all checkpoints, so that none knows of a row that is not in the file; a run that goes on drops the
+    rows that its checkpoint does not know.
     """
 
     def __init__(self, run_dir: Path, monitor: str | None) -> None:
