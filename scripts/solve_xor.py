@@ -51,11 +51,12 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
     quiet()
-    print("| overrides | 4 of 4 | 3 of 4 | fewer |\n|---|---|---|---|")
-    for overrides in [args.overrides] if args.overrides else TRIED:
-        right = rows_right(overrides, args.seeds)
-        counts = [(right == 4).sum().item(), (right == 3).sum().item(), (right < 3).sum().item()]
-        print(f"| `{' '.join(overrides)}` | {' | '.join(map(str, counts))} |", flush=True)
+    with told_in_a_sentence():
+        print("| overrides | 4 of 4 | 3 of 4 | fewer |\n|---|---|---|---|")
+        for overrides in [args.overrides] if args.overrides else TRIED:
+            right = rows_right(overrides, args.seeds)
+            counts = [(right == 4).sum().item(), (right == 3).sum().item(), (right < 3).sum().item()]
+            print(f"| `{' '.join(overrides)}` | {' | '.join(map(str, counts))} |", flush=True)
 
 
 if __name__ == "__main__":
