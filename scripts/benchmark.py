@@ -1,9 +1,13 @@
 """How fast is Kindling, next to a hand-written loop and to the pipeline of the usual templates?
 
-python scripts/benchmark.py [--repeats 5] [--tasks mnist xor linear] [--batch-sizes 32 128 1024] [--json FILE]
+python scripts/benchmark.py [training] [processes] [--repeats 5] [--tasks mnist xor linear] [--batch-sizes 32 128 1024]
+                            [--json FILE]
 
-Each is trained in turn, for a few epochs each time, in one process: what slows the machine down slows all three down.
-An epoch is a pass over the training rows and one over the validation rows; the first of each turn is not counted.
+training    each in turn, for a few epochs each time, in one process: what slows the machine down slows all three down;
+            an epoch is a pass over the training rows and one over the validation rows, the first of each turn is not
+            counted
+processes   seconds and memory of whole commands
+
 MNIST is read from KINDLING_DATA (or data/), random images of its size take its place where it is missing.
 """
 
@@ -25,15 +29,17 @@ import numpy as np
 import torch
 import torchmetrics
 import torchvision
-from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
+from kindling import compose
+from kindling.config.asked import take_asked
 from kindling.data.mnist import MNIST
 from kindling.data.splits import Split
+from kindling.process import quiet
 from kindling.running.build import build
-from kindling.running.train import quiet
 
 ROOT = Path(__file__).parent.parent
 TASKS = {
@@ -72,28 +78,27 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def config(task: str, batch_size: int, epochs: int, folder: str) -> list[str]:
+def config(task: str, batch_size: int, epochs: int, folder: str) -> DictConfig:
     size = [] if task == "xor" else [f"data.batch_size={batch_size}"]
-    return [*TASKS[task], *size, f"trainer.max_epochs={epochs}", f"run_dir={folder}"]
+    cfg = compose([*TASKS[task], *size, f"trainer.max_epochs={epochs}", f"run_dir={folder}"])
+    take_asked(cfg)
+    return cfg
 
 
-def kindling(overrides: list[str]) -> list[float]:
+def kindling(cfg: DictConfig) -> list[float]:
     """As a user runs it: metrics, metrics.csv, checkpoints, progress."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        trainer, datamodule, model = build(compose("train", overrides))
+    parts = build(cfg)
     times = EpochTimes()
-    trainer.callbacks.append(times)
+    parts.trainer.callbacks.append(times)
     with contextlib.redirect_stdout(io.StringIO()):
-        trainer.fit(model, datamodule=datamodule)
+        parts.trainer.fit(parts.model, datamodule=parts.datamodule)
     return times.seconds()
 
 
-def hand_written(overrides: list[str]) -> list[float]:
+def hand_written(cfg: DictConfig) -> list[float]:
     """The reference: tensors in memory, a fused optimizer, nothing but the training and a loss and score at the end."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", overrides)
-        trainer, datamodule, model = build(cfg)
-    device = trainer.strategy.root_device
+    parts = build(cfg)
+    model, datamodule, device = parts.model, parts.datamodule, parts.trainer.strategy.root_device
     train, val = (standardised(datamodule.splits[name], device) for name in ("train", "val"))
     net, loss_of, task = model.net.to(device), model.loss, model.task.to(device)
     batch_size = cfg.data.batch_size or len(train[0])
@@ -162,12 +167,10 @@ class StockModule(L.LightningModule):
         return self.optimizer(self.net.parameters(), lr=self.lr)
 
 
-def stock(overrides: list[str]) -> list[float]:
+def stock(cfg: DictConfig) -> list[float]:
     """A torchvision data set with per-sample transforms (or a TensorDataset) behind a DataLoader."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", overrides)
-        trainer, datamodule, model = build(cfg)
-    splits = datamodule.splits
+    parts = build(cfg)
+    model, splits = parts.model, parts.datamodule.splits
     train, val = (
         stock_dataset(splits[name], cfg.data.get("num_repeats", 1) * (name == "train")) for name in ("train", "val")
     )
@@ -210,6 +213,11 @@ def random_mnist(folder: Path) -> Path:
             header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
             (folder / f"{name}-{kind}-ubyte").write_bytes(header + array.tobytes())
     return folder
+
+
+def with_mnist(folder: Path) -> None:
+    if MNIST(data_dir=os.environ.get("KINDLING_DATA", "data")).raw_dir() is None:
+        os.environ["KINDLING_DATA"] = str(random_mnist(folder))
 
 
 def training(tasks: list[str], batch_sizes: list[int], repeats: int) -> Iterator[dict]:
@@ -278,7 +286,8 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).
 
 def run(command: list[str]) -> tuple[float, float]:
     """Seconds, and megabytes at the peak."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    paths = [str(ROOT / "scripts"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     launched = [sys.executable, "-c", LAUNCHER, *command]
     done = subprocess.run(launched, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     seconds, peak = map(float, done.stdout.split())
@@ -292,23 +301,29 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="training|processes", help="default: both")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--tasks", nargs="*", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--batch-sizes", nargs="*", type=int, default=[32, 128, 1024])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    parts = args.parts or ["processes", "training"]
+    if not {"processes", "training"}.issuperset(parts):
+        parser.error(f"{' '.join(parts)}: the parts are training and processes")
     quiet()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
     print(f"torch {torch.__version__}, lightning {L.__version__}, {device}\n", flush=True)
+    measured: dict[str, list[dict]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        if MNIST(data_dir=os.environ.get("KINDLING_DATA", "data")).raw_dir() is None:
-            os.environ["KINDLING_DATA"] = str(random_mnist(Path(folder)))
-        commands = list(processes(args.repeats))
-        print(table(commands), "\n", flush=True)
-        epochs = list(training(args.tasks, args.batch_sizes, args.repeats))
-    print(table(epochs))
+        with_mnist(Path(folder))
+        if "processes" in parts:
+            measured["processes"] = list(processes(args.repeats))
+            print(table(measured["processes"]), "\n", flush=True)
+        if "training" in parts:
+            measured["training"] = list(training(args.tasks, args.batch_sizes, args.repeats))
+            print(table(measured["training"]))
     if args.json:
-        args.json.write_text(json.dumps({"device": device, "processes": commands, "training": epochs}, indent=2))
+        args.json.write_text(json.dumps({"device": device, **measured}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""Every script starts as a process of its own and does what it is for, at its smallest size."""
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import ROOT
+from kindling import compose, train
+from kindling.config.resume import quoted
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
+
+
+def python(*argv: object) -> str:
+    """What the process prints; it has nothing to complain of."""
+    command = [sys.executable, *map(str, argv)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, digits and xor, and a sweep of two jobs."""
+    root = tmp_path_factory.mktemp("outputs")
+    for name, overrides in (("digits", ["data=digits"]), ("xor", ["model=xor"])):
+        train(compose([*overrides, "trainer.max_epochs=1", "trainer=cpu", f"run_dir={quoted(root / name)}"]))
+    sweep = f"hydra.sweep.dir={quoted(root / 'sweep')}"
+    python("train.py", "-m", "model=xor", "trainer.max_epochs=1", "seed=0,1", "trainer=cpu", sweep)
+    return root
+
+
+def evaluate(outputs: Path, folder: Path) -> None:
+    printed = json.loads(python("scripts/evaluate.py", outputs / "digits", "--json"))
+    assert printed == json.loads((outputs / "digits" / "summary.json").read_text())["metrics"]
+
+
+def predict(outputs: Path, folder: Path) -> None:
+    text = python("scripts/predict.py", outputs / "digits", "--output", folder / "predictions.csv")
+    assert text == f"179 predictions in {folder / 'predictions.csv'}\n"
+    assert len(pd.read_csv(folder / "predictions.csv")) == 179
+
+
+def export(outputs: Path, folder: Path) -> None:
+    text = python("scripts/export.py", outputs / "xor", "--format", "state-dict", "--output", folder / "model.pt")
+    assert "largest difference 0, on 4 rows of the test split" in text
+    assert (folder / "model.pt").exists()
+
+
+def runs(outputs: Path, folder: Path) -> None:
+    lines = python("scripts/runs.py", "--in", outputs).splitlines()
+    assert len(lines) == 1 + 4
+    lines = python("scripts/runs.py", "best", "--in", outputs).splitlines()
+    assert len(lines) == 1 + 2
+    text = python("scripts/runs.py", "compare", outputs / "sweep" / "0", outputs / "sweep" / "1")
+    assert ["seed", "0", "1"] in [line.split() for line in text.splitlines()]
+
+
+def report(outputs: Path, folder: Path) -> None:
+    (outputs / "sweep" / "report.html").unlink()
+    assert "2 of 2 jobs completed" in python("scripts/report.py", outputs / "sweep")
+    assert (outputs / "sweep" / "report.html").exists()
+
+
+def solve_xor(outputs: Path, folder: Path) -> None:
+    lines = python("scripts/solve_xor.py", "--seeds", 3, "model.activation=silu").splitlines()
+    assert lines == [
+        "| overrides | 4 of 4 | 3 of 4 | fewer |",
+        "|---|---|---|---|",
+        "| `model.activation=silu` | 3 | 0 | 0 |",
+    ]
+
+
+def torture(outputs: Path, folder: Path) -> None:
+    text = python("scripts/torture.py", "--kills", 1, "--models", "xor", "--sweeps", 0)
+    assert text.endswith("1 of 1 are the same to the bit\n")
+
+
+def benchmark(outputs: Path, folder: Path) -> None:
+    small = ["--repeats", 1, "--tasks", "linear", "--batch-sizes", 1024]
+    python("scripts/benchmark.py", "training", *small, "--json", folder / "times.json")
+    times = json.loads((folder / "times.json").read_text())["training"]
+    assert [row["pipeline"] for row in times] == ["hand-written", "kindling", "stock"]
+    assert all(row["rows / s"] > 0 for row in times)
+
+
+def benchmark_sweep(outputs: Path, folder: Path) -> None:
+    growth = python("scripts/benchmark_sweep.py", "growth", "--jobs", 8).splitlines()
+    assert [line.partition(":")[0] for line in growth] == [f"jobs {i} to {i + 1}" for i in range(0, 8, 2)]
+    assert python("scripts/benchmark_sweep.py", "overhead", "--jobs", 2).startswith("2 XOR jobs: ")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_does_what_it_is_for(name: str, outputs: Path, tmp_path: Path) -> None:
+    smallest: Callable[[Path, Path], None] = globals()[name]
+    smallest(outputs, tmp_path)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_says_how_it_is_called(name: str) -> None:
+    assert f"python scripts/{name}.py" in (importlib.import_module(name).__doc__ or "")
+
+
+def test_without_arguments_every_part_of_a_sweep_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module("benchmark_sweep")
+    for name in ("overhead", "growth", "parallel"):
+        monkeypatch.setattr(module, name, lambda folder, name=name, **size: [f"{name} {size}"])
+    module.main([])
+    module.main(["parallel", "--jobs", "3", "--epochs", "1"])
+    assert capsys.readouterr().out.splitlines() == [
+        *("overhead {}", "growth {}", "parallel {}", "parallel {'jobs': 3, 'epochs': 1}")
+    ]
+
+
+@pytest.mark.slow
+def test_the_benchmarks_measure_whole_commands_and_jobs_side_by_side(tmp_path: Path) -> None:
+    python("scripts/benchmark.py", "processes", "--repeats", 1, "--json", tmp_path / "times.json")
+    assert len(json.loads((tmp_path / "times.json").read_text())["processes"]) == 10
+    lines = python("scripts/benchmark_sweep.py", "parallel", "--jobs", 2, "--epochs", 1).splitlines()
+    assert [line.startswith("2 MNIST jobs, ") for line in lines] == [True] * 6
