@@ -5,9 +5,11 @@ from pathlib import Path
 
 import hydra
 from hydra import initialize_config_dir
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
-from kindling.config.command_line import check_overrides
+from kindling.config.command_line import check_overrides, sentence
 from kindling.errors import UserError, listed
 from kindling.folders import CONF
 
@@ -24,7 +26,10 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path = CONF) -> Dic
         texts, problems = check_overrides(list(overrides), "train")
         if problems:
             raise UserError(listed(problems))
-        cfg = hydra.compose("train", texts, return_hydra_config=True)
+        try:
+            cfg = hydra.compose("train", texts, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:  # what only Hydra knows, as of +key where key is there
+            raise UserError(sentence(error)) from None
     with open_dict(cfg):
         if OmegaConf.is_interpolation(cfg, "run_dir"):
             cfg.run_dir = str(Path(cfg.hydra.run.dir).absolute())
