@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     with told_in_a_sentence():
-        from kindling.reopening.config import export
+        from kindling.reopening import export
         from kindling.reopening.run import Run
 
         run = Run(args.run, args.overrides)

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if len(args.runs) != (2 if args.verb == "compare" else 0):
         parser.error("compare takes two run folders, list and best take none (--in FOLDER says where to look)")
     with told_in_a_sentence():
-        from kindling.reopening.config import records
+        from kindling.reopening import records
 
         if args.verb == "compare":
             table = records.compare_runs(*args.runs)
