@@ -114,6 +114,8 @@ class Clone:
         for name in ("src", "conf"):
             shutil.copytree(PROJECTS / project.folder / name, folder / name, dirs_exist_ok=True)
         (folder / "src" / "killer.py").write_text(KILLER)
+        killer = "+callbacks.killer={_target_:killer.Killer}"
+        self.overrides = [f"model={project.model}", "trainer.accelerator=cpu", killer, *project.overrides]
 
     def run(self, *command: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         """`python COMMAND` in the clone; None: with any exit code."""
@@ -138,7 +140,11 @@ class Clone:
         """What `python train.py` prints, of a new run or, where there is one in that folder, one that goes on."""
         command = [f"resume={run}"]
         if not (self.folder / run / "summary.json").exists():
-            always = [f"model={self.project.model}", "trainer.accelerator=cpu", "+callbacks.killer={_target_:killer.Killer}"]
+            always = [
+                f"model={self.project.model}",
+                "trainer.accelerator=cpu",
+                "+callbacks.killer={_target_:killer.Killer}",
+            ]
             command = [*always, *self.project.overrides, *overrides, f"hydra.run.dir={run}"]
         done = self.run("train.py", *command, code=code, **environment)
         return done.stdout + done.stderr
@@ -234,8 +240,7 @@ def check_export(clone: Clone) -> None:
 def check_sweep(clone: Clone) -> None:
     """Two jobs, killed in the first, gone on with."""
     swept = ["seed=0,1", "hydra.sweep.dir=sweep"]
-    always = [f"model={clone.project.model}", "trainer.accelerator=cpu", "+callbacks.killer={_target_:killer.Killer}"]
-    command = ["train.py", "-m", *always, *clone.project.overrides, *swept]
+    command = ["train.py", "-m", *clone.overrides, *swept]
     clone.run(*command, code=-signal.SIGKILL, KILL_AT=f"batch:{clone.project.inside}")
     done = clone.run("train.py", "-m", "sweep.resume=sweep")
     assert "job 1: completed" in done.stdout, done.stdout
