@@ -45,6 +45,9 @@ def model_maker(
 
     def make_model() -> L.LightningModule:
         model = make()
+        if not isinstance(model, L.LightningModule):
+            kind = type(model).__name__
+            raise UserError(f"model: {cfg.model._target_} makes a {kind}, and a LightningModule is needed")
         if isinstance(parts.get("scheduler"), Schedule):
             parts["scheduler"].model = model
         return model

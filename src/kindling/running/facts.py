@@ -10,6 +10,7 @@ from torch.nn.parameter import is_lazy
 from kindling import abilities
 from kindling.config.asked import Asked
 from kindling.folders import SPREADS
+from kindling.lightning_internals import latest
 from kindling.population.model import Population
 from kindling.running.watch import Watch
 
@@ -47,7 +48,7 @@ def after_training(
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "parameters": count_parameters(model) // cfg.population,
-        "last_epoch": {name: float(value) for name, value in trainer.callback_metrics.items()},
+        "last_epoch": latest(trainer),
     }
     if len(trainer.optimizers) > 1:  # Lightning's count, which max_steps is held against
         facts["optimizers"] = len(trainer.optimizers)

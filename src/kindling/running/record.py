@@ -67,8 +67,8 @@ class Record(Checkpoint):
         if self.monitor and validated and self.monitor not in self.seen and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             logged = f"only {', '.join(sorted(self.seen))}" if self.seen else "and nothing else"
             raise UserError(
-                f"monitor={self.monitor}: is not logged, {logged}{did_you_mean(self.monitor, self.seen)}; "
-                "or monitor=null, which keeps the last checkpoint"
+                f"monitor={self.monitor}: is not logged, {logged}{did_you_mean(self.monitor, self.seen)} "
+                "(monitor=null takes the last checkpoint for the best)"
             )
         return values
 
