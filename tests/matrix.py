@@ -96,6 +96,7 @@ VARIANTS = {
     "hparams": Project("plain", "plain_hparams", ("trainer.max_epochs=3",)),
     "configure": Project("plain", "plain_configure", ("trainer.max_epochs=3",)),
     "split": Project("plain", "plain_split", ("trainer.max_epochs=3",)),
+    "stateful stream": Project("stream", "stream", ("data.stateful=true",), inside=35),
 }
 
 

@@ -98,6 +98,9 @@ def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
     spread = {name: f" ± {metrics[f'{name}_std']:.2g}" if f"{name}_std" in spreads else "" for name in names}
     told = "  ".join(f"{name} {metrics[name]:.4g}{spread[name]}" for name in names)
     epochs = f"{summary['epochs']} epoch{'s' * (summary['epochs'] != 1)}"
+    steps = f"{summary['steps']:,} steps"
+    if cfg.trainer.get("max_epochs") == -1:  # max_steps says how long it is
+        epochs = steps
     if "optimizers" in summary:
-        epochs += f", {summary['steps']} steps of {summary['optimizers']} optimizers together,"
+        epochs += f", {steps} of {summary['optimizers']} optimizers together,"
     return f"{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}".lstrip()
