@@ -4,14 +4,17 @@ All seeds are trained at once, as a population. Without overrides it prints the 
 """
 
 import argparse
-from pathlib import Path
+import tempfile
 
 import torch
-from hydra import compose, initialize_config_dir
 from torch import Tensor
 
+from kindling import compose
+from kindling.config.asked import take_asked
+from kindling.config.resume import quoted
+from kindling.errors import told_in_a_sentence
+from kindling.process import quiet
 from kindling.running.build import build
-from kindling.running.train import quiet
 
 TRIED = [
     ["model=xor", f"model.activation={activation}", f"model.init={init}"]
@@ -28,11 +31,13 @@ def rows_right(overrides: list[str], num_seeds: int) -> Tensor:
 
     A probability within 1e-4 of one half counts as wrong: a net without a bend ends there, and rounding picks the side.
     """
-    with initialize_config_dir(str(Path(__file__).parent.parent / "conf"), version_base="1.3"):
-        quietly = ["logger=none", "callbacks=none", "run_dir=."]
-        cfg = compose("train", ["model=xor", *overrides, *quietly, f"population={num_seeds}"])
-    trainer, datamodule, model = build(cfg)
-    trainer.fit(model, datamodule=datamodule)
+    with tempfile.TemporaryDirectory() as folder:
+        quietly = ["logger=none", "callbacks=none", f"run_dir={quoted(folder)}"]
+        cfg = compose(["model=xor", *overrides, *quietly, f"population={num_seeds}"])
+        take_asked(cfg)
+        parts = build(cfg)
+        parts.trainer.fit(parts.model, datamodule=parts.datamodule)
+    model, datamodule = parts.model, parts.datamodule
     x, y = datamodule.splits["train"][torch.arange(4)]
     with torch.no_grad():
         _, output = model.loss_and_output(x.expand(num_seeds, 4, 2), y.expand(num_seeds, 4))
@@ -46,11 +51,12 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
     quiet()
-    print("| overrides | 4 of 4 | 3 of 4 | fewer |\n|---|---|---|---|")
-    for overrides in [args.overrides] if args.overrides else TRIED:
-        right = rows_right(overrides, args.seeds)
-        counts = [(right == 4).sum().item(), (right == 3).sum().item(), (right < 3).sum().item()]
-        print(f"| `{' '.join(overrides)}` | {' | '.join(map(str, counts))} |", flush=True)
+    with told_in_a_sentence():
+        print("| overrides | 4 of 4 | 3 of 4 | fewer |\n|---|---|---|---|")
+        for overrides in [args.overrides] if args.overrides else TRIED:
+            right = rows_right(overrides, args.seeds)
+            counts = [(right == 4).sum().item(), (right == 3).sum().item(), (right < 3).sum().item()]
+            print(f"| `{' '.join(overrides)}` | {' | '.join(map(str, counts))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import hydra
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
 
-import kindling.config.command_line  # noqa: F401  # registers the resolver that the run folder's name uses
+from kindling import compose, train
+from kindling.config.asked import take_asked
 from kindling.config.resume import quoted
-from kindling.running.train import train
 from torture import train_py
 
 ROOT = Path(__file__).parent.parent
@@ -28,10 +28,22 @@ def options(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
+def choices(group: str) -> list[str]:
+    """The options that are something."""
+    return [name for name in options(group) if name != "none"]
+
+
 def compose_config(*overrides: str) -> DictConfig:
-    """The config of a run, which is no job of a sweep."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", list(overrides))
+    """The config of a run, without Hydra's own part, as it is checked and built from."""
+    cfg = compose(overrides)
+    take_asked(cfg)
+    return cfg
+
+
+def compose_unchecked(*overrides: str) -> DictConfig:
+    """What Hydra makes of overrides that nobody has looked at."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("train", list(overrides))
     with open_dict(cfg):
         del cfg["sweep"]
     return cfg
@@ -62,7 +74,7 @@ def run(tmp_path: Path) -> Callable[..., Finished]:
 
     def run(*overrides: str, folder: Path | None = None) -> Finished:
         folder = folder or tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
-        return Finished(folder, train(compose_config(*overrides, f"run_dir={quoted(folder)}")))
+        return Finished(folder, train(compose([*overrides, f"run_dir={quoted(folder)}"])).score)
 
     return run
 

@@ -13,7 +13,7 @@ import torch
 from sklearn.datasets import load_diabetes
 
 from conftest import Finished, compose_config, write_idx
-from kindling.config.checks import checks as config
+from kindling.config.checks import problems
 from kindling.config.resume import quoted
 from kindling.data.base import InMemoryDataModule
 from kindling.data.csv import CSV
@@ -469,7 +469,7 @@ def test_rows_that_could_not_be_prepared_are_not_there_at_the_second_attempt(csv
     ],
 )
 def test_a_fold_that_is_none_is_found_before_anything_is_built(override: str, expected: str) -> None:
-    assert config.problems(compose_config("model=mlp", "data=digits", override, "run_dir=x")) == [expected]
+    assert problems(compose_config("model=mlp", "data=digits", override, "run_dir=x")) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -499,6 +499,6 @@ def test_a_run_on_a_fold_goes_on_where_it_stopped(run: Callable[..., Finished]) 
     options = ["model=mlp", "data=digits", "data.fold=2", "scheduler=constant"]
     whole = run(*options, "trainer.max_epochs=3")
     part = run(*options, "trainer.max_epochs=1")
-    rest = run(*options, "trainer.max_epochs=3", f"resume={quoted(part.folder)}", folder=part.folder)
+    rest = run("trainer.max_epochs=3", f"resume={quoted(part.folder)}", folder=part.folder)
     assert rest.score == whole.score
     assert rest.summary["metrics"] == whole.summary["metrics"]

@@ -5,7 +5,7 @@ import torch
 from hydra.utils import instantiate
 from torch import nn, tensor
 
-from conftest import compose_config, options
+from conftest import choices, compose_config
 from kindling.data.tabular import Housing
 from kindling.data.tasks import Binary, Multiclass, Regression, Task
 from kindling.models.base import SupervisedModule
@@ -114,7 +114,7 @@ def test_r2_keeps_its_digits_where_targets_are_large() -> None:
     assert r2.compute().item() == pytest.approx(expected.item(), abs=1e-3)
 
 
-@pytest.mark.parametrize("loss", options("loss"))
+@pytest.mark.parametrize("loss", choices("loss"))
 def test_every_loss_accepts_the_target_of_its_tasks(loss: str) -> None:
     module = instantiate(compose_config(f"loss={loss}").loss)
     targets = {

@@ -10,11 +10,11 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor
 
-from conftest import Finished, compose_config, options
+from conftest import Finished, choices, compose_config
 from kindling.data.tasks import Binary, Multiclass, Regression, Task
 from kindling.models.linear_regression import LinearRegression
-from kindling.models.metrics import MemberMetrics
 from kindling.population.build import elementwise
+from kindling.population.metrics import MemberMetrics
 from kindling.running.build import build
 from test_models import build as build_model
 from test_train import error_of
@@ -77,9 +77,9 @@ def test_the_best_member_leaves_an_ordinary_checkpoint(run: Run) -> None:
     assert_close(best["optimizer_states"], expected["optimizer_states"])
     assert best["lr_schedulers"] == expected["lr_schedulers"]
     assert (best["epoch"], best["global_step"]) == (expected["epoch"], expected["global_step"])
-    trainer, datamodule, model = build(compose_config(*DIGITS, *QUICK, f"seed={seed}", "run_dir=unused"))
-    model.load_state_dict(best["state_dict"])
-    (tested,) = trainer.test(model, datamodule=datamodule, verbose=False)
+    parts = build(compose_config(*DIGITS, *QUICK, f"seed={seed}", "run_dir=unused"))
+    parts.model.load_state_dict(best["state_dict"])
+    (tested,) = parts.trainer.test(parts.model, datamodule=parts.datamodule, verbose=False)
     assert tested == pytest.approx(alone.summary["metrics"], rel=1e-3)
 
 
@@ -87,7 +87,8 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path: Path) -> None:
     populations = []
     for poison in (1.0, torch.nan):
         overrides = [*DIGITS, "trainer=cpu", "callbacks=none", "logger=none", "population=3", f"run_dir={tmp_path}"]
-        trainer, datamodule, model = build(compose_config(*overrides))
+        parts = build(compose_config(*overrides))
+        trainer, datamodule, model = parts.trainer, parts.datamodule, parts.model
         with torch.no_grad():
             model.weights["net.1.weight"][1] *= poison
         trainer.fit(model, datamodule=datamodule)
@@ -131,15 +132,18 @@ def test_metrics_and_spread_are_logged(run: Run) -> None:
 )
 def test_what_would_couple_the_members_is_refused(override: str, reason: str, run: Run) -> None:
     text = error_of(run, *DIGITS, "population=2", override)
-    assert text == f"error: population=2: not possible with {reason}; set it to 1, or change that"
+    assert text == f"population=2: not possible with {reason}; set it to 1, or change that"
 
 
-@pytest.mark.parametrize("value", ["0", "1.5", "true"])
-def test_a_population_is_a_count(value: str, run: Run) -> None:
-    assert "should be a whole number from 1" in error_of(run, *DIGITS, f"population={value}")
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("0", "a whole number from 1"), ("1.5", "a whole number from 1"), ("true", "a number, like 1")],
+)
+def test_a_population_is_a_count(value: str, expected: str, run: Run) -> None:
+    assert error_of(run, *DIGITS, f"population={value}") == f"population={value}: should be {expected}"
 
 
-@pytest.mark.parametrize("name", options("optimizer"))
+@pytest.mark.parametrize("name", choices("optimizer"))
 def test_all_optimizers_but_lbfgs_work_element_by_element(name: str) -> None:
     assert elementwise(instantiate(compose_config(f"optimizer={name}").optimizer)) is (name != "lbfgs")
 

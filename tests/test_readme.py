@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 
-from conftest import CONF, ROOT, Finished, options
+from conftest import CONF, ROOT, options
+from kindling import compose, train
 from kindling.config.command_line import check_command_line
-from kindling.running.train import train
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = sorted(set(re.findall(r"python train\.py[^`\n#|]*", README)))
@@ -78,10 +77,8 @@ def test_the_example_files_learn(
     for name, content in EXAMPLES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
-        cfg = compose("train", [*overrides, f"run_dir={tmp_path / 'run'}"])
-    train(cfg)
-    assert Finished(tmp_path / "run").summary["metrics"]["test/acc"] > accuracy
+    done = train(compose([*overrides, f"run_dir={tmp_path / 'run'}"], config_dir=tmp_path / "conf"))
+    assert done.summary["metrics"]["test/acc"] > accuracy
 
 
 def test_make_knows_the_targets_of_the_readme() -> None:

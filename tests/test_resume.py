@@ -18,10 +18,16 @@ from lightning.pytorch.callbacks import Callback
 
 import kindling.running.train
 from conftest import CONF, ROOT, Finished, compose_config
+from kindling import compose, train
+from kindling.config.asked import Asked
 from kindling.config.command_line import check_command_line
-from kindling.config.resume import locked, quoted
-from kindling.running.build import construct
-from kindling.running.train import train
+from kindling.config.construct import construct
+from kindling.config.resume import quoted
+from kindling.folders import locked
+from kindling.process import quiet
+from kindling.running.build import Parts, build
+from kindling.running.summary import open_summary
+from kindling.sweep import job
 from test_train import error_of, weights
 
 Run = Callable[..., Finished]
@@ -34,6 +40,7 @@ CASES = {
     "xor": ["model=xor", "trainer.max_epochs=3", *QUICK],
     "linear_regression": ["model=linear_regression", "data=diabetes", "trainer.max_epochs=9", *QUICK],
     "population": [*DIGITS, "population=2"],
+    "validation within epochs": [*DIGITS, "trainer.max_epochs=2", "+trainer.val_check_interval=60"],
 }
 MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an epoch, at its end, near the end of the run
     "mlp": [2, 6, 18],
@@ -41,6 +48,7 @@ MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an ep
     "xor": [6],
     "linear_regression": [3],
     "population": [8, 12],
+    "validation within epochs": [60, 100, 190],
 }
 
 
@@ -61,17 +69,15 @@ def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     """A run that got a signal: interrupted(overrides, after=3)."""
 
     def interrupted(overrides: list[str], after: int, number: int = signal.SIGTERM) -> Finished:
-        build = kindling.running.train.build
-
-        def with_signal(*args: Any) -> Any:
-            trainer, datamodule, model = build(*args)
-            trainer.callbacks.insert(0, Signal(number, after))
-            return trainer, datamodule, model
+        def with_signal(*args: Any) -> Parts:
+            parts = build(*args)
+            parts.trainer.callbacks.insert(0, Signal(number, after))  # any earlier, and it would ask for every step
+            return parts
 
         with monkeypatch.context() as patch:
             patch.setattr(kindling.running.train, "build", with_signal)
             with pytest.raises(SystemExit) as exit_info:
-                train(compose_config(*overrides, f"run_dir={tmp_path / 'stopped'}"))
+                job.main(compose([*overrides, f"run_dir={tmp_path / 'stopped'}"]))
         assert exit_info.value.code == 128 + number
         stopped = Finished(tmp_path / "stopped")
         assert stopped.summary["status"] == "interrupted"
@@ -104,7 +110,7 @@ def test_a_run_goes_on_to_the_same_end_to_the_bit(name: str, run: Run, interrupt
     expected = run(*CASES[name])
     for after in MOMENTS[name]:
         stopped = interrupted(CASES[name], after)
-        done = resume(run, stopped, *CASES[name])
+        done = resume(run, stopped)
         assert_same(done, expected)
         assert len(done.summary["resumed"]) == 1
         for file in sorted(stopped.folder.rglob("*"), reverse=True):
@@ -113,8 +119,8 @@ def test_a_run_goes_on_to_the_same_end_to_the_bit(name: str, run: Run, interrupt
 
 def test_a_run_may_be_interrupted_twice_and_by_any_signal(run: Run, interrupted: Callable[..., Finished]) -> None:
     stopped = interrupted(CASES["mlp"], 3, signal.SIGINT)
-    interrupted([*CASES["mlp"], f"resume={stopped.folder}"], 2, signal.SIGUSR1)
-    assert_same(resume(run, stopped, *CASES["mlp"]), run(*CASES["mlp"]))
+    interrupted([f"resume={stopped.folder}"], 2, signal.SIGUSR1)
+    assert_same(resume(run, stopped), run(*CASES["mlp"]))
 
 
 def test_checkpoints_within_an_epoch_are_saved_by_time(run: Run, tmp_path: Path) -> None:
@@ -124,19 +130,19 @@ def test_checkpoints_within_an_epoch_are_saved_by_time(run: Run, tmp_path: Path)
         def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
             self.seen.append(trainer.train_dataloader.position)
 
-    kindling.running.train.quiet()
-    trainer, datamodule, model = kindling.running.train.build(
+    quiet()
+    parts = build(
         compose_config(*DIGITS, "trainer.max_epochs=1", "callbacks.last.every_n_minutes=1e-6", f"run_dir={tmp_path}")
     )
-    trainer.callbacks.insert(0, Positions())
-    trainer.fit(model, datamodule=datamodule)
+    parts.trainer.callbacks.insert(0, Positions())
+    parts.trainer.fit(parts.model, datamodule=parts.datamodule)
     assert Positions.seen == [32, 64, 96, 128, 160, 180, 180]  # the last two: best.ckpt, last.ckpt
 
 
 @pytest.mark.parametrize("scheduler", ["one_cycle", "cosine", "step", "plateau"])
 def test_a_finished_run_can_be_made_longer(scheduler: str, run: Run) -> None:
     done = run(*DIGITS, f"scheduler={scheduler}", "trainer.max_epochs=2")
-    longer = resume(run, done, *DIGITS, f"scheduler={scheduler}", "trainer.max_epochs=4")
+    longer = resume(run, done, "trainer.max_epochs=4")
     assert (longer.summary["epochs"], longer.summary["steps"]) == (4, 720)
     assert longer.summary["status"] == "completed"
     whole = run(*DIGITS, f"scheduler={scheduler}", "trainer.max_epochs=4")
@@ -151,13 +157,15 @@ def test_a_finished_run_can_be_made_longer(scheduler: str, run: Run) -> None:
 def test_the_folder_of_a_run_may_be_moved(run: Run, interrupted: Callable[..., Finished], tmp_path: Path) -> None:
     stopped = interrupted(CASES["xor"], 7)
     moved = Finished(stopped.folder.rename(tmp_path / "elsewhere"))
-    assert_same(resume(run, moved, *CASES["xor"]), run(*CASES["xor"]))
+    done = Finished(moved.folder, train(compose([f"resume={moved.folder}"])).score)
+    assert not stopped.folder.exists()
+    assert_same(done, run(*CASES["xor"]))
 
 
 def test_a_finished_run_stays_as_it_is(run: Run) -> None:
     done = run(*CASES["xor"])
     before = weights(done)
-    again = resume(run, done, *CASES["xor"])
+    again = resume(run, done)
     assert all(torch.equal(before[key], value) for key, value in weights(again).items())
     assert again.summary["metrics"] == done.summary["metrics"]
 
@@ -180,10 +188,9 @@ def complaint(folder: Path | str, *argv: str) -> str:
 def killed(tmp_path: Path) -> Path:
     """The folder of a run that was killed before its first checkpoint, and of which nobody is at work."""
     folder = tmp_path / "bob's run"
-    config = compose_config("model=xor", "seed=3", f"run_dir={quoted(folder)}")
+    overrides = ["model=xor", "seed=3"]
     folder.mkdir()
-    kindling.running.train.open_summary(config, folder).write()
-    (folder / "overrides.yaml").write_text("- model=xor\n- seed=3\n")
+    open_summary(compose_config(*overrides, f"run_dir={quoted(folder)}"), Asked(overrides)).write()
     return folder
 
 
@@ -224,7 +231,11 @@ def test_a_folder_cannot_say_what_hydra_does(override: str, killed: Path) -> Non
 
 def test_a_folder_cannot_name_what_is_executed(killed: Path, run: Run) -> None:
     hostile = "+callbacks.x={_target_:os.system,command:id}"
-    text = error_of(run, "model=xor", "seed=3", hostile, f"resume={quoted(killed)}", folder=killed)
+    (killed / "overrides.yaml").write_text(yaml.safe_dump(["model=xor", "seed=3", hostile]))
+    config = yaml.safe_load((killed / "config.yaml").read_text())
+    config["callbacks"]["x"] = {"_target_": "os.system", "command": "id"}
+    (killed / "config.yaml").write_text(yaml.safe_dump(config))
+    text = error_of(run, f"resume={quoted(killed)}", folder=killed)
     assert "callbacks.x._target_=os.system: a checkpoint may not name this" in text
 
 
@@ -295,12 +306,12 @@ def test_old_weights_are_needed_once(run: Run, interrupted: Callable[..., Finish
     expected = run(*overrides)
     stopped = interrupted(overrides, 5)
     (old.folder / "checkpoints" / "best.ckpt").unlink()
-    assert_same(resume(run, stopped, *overrides), expected)
+    assert_same(resume(run, stopped), expected)
 
 
 def test_loggers_go_on_with_their_runs(run: Run, interrupted: Callable[..., Finished]) -> None:
-    overrides = ["model=xor", "logger=[csv,wandb]", "trainer.max_epochs=2", *QUICK]
+    overrides = ["model=xor", "logger=wandb", "trainer.max_epochs=2", *QUICK]
     stopped = interrupted(overrides, 5)
     before = stopped.summary["loggers"]["wandb"]
-    assert resume(run, stopped, *overrides).summary["loggers"]["wandb"] == before
+    assert resume(run, stopped).summary["loggers"]["wandb"] == before
     assert pd.read_csv(stopped.folder / "metrics.csv")["epoch"].tolist() == [0, 1]

@@ -1,6 +1,7 @@
 """Several steps in one call of Lightning change nothing but the speed."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -53,9 +54,9 @@ def test_how_batches_are_read_and_shown_changes_nothing(overrides: list[str], ru
 
 
 def chosen(*overrides: str) -> int:
-    _, datamodule, model = build(compose_config("data=digits", *overrides, "run_dir=unused"))
-    assert model.automatic_optimization is (datamodule.steps_per_call == 1)
-    return datamodule.steps_per_call
+    parts = build(compose_config("data=digits", *overrides, "run_dir=unused"))
+    assert parts.model.automatic_optimization is (parts.datamodule.steps_per_call == 1)
+    return parts.datamodule.steps_per_call
 
 
 def test_several_steps_are_the_default() -> None:
@@ -86,7 +87,7 @@ def test_what_looks_at_every_step_gets_every_step(override: str) -> None:
 
 def test_asking_for_several_steps_where_one_is_needed_is_refused(run: Run) -> None:
     text = error_of(run, "data=digits", "steps_per_call=8", "+trainer.gradient_clip_val=1")
-    assert text == "error: steps_per_call=8: not possible with trainer.gradient_clip_val=1; set it to 1 or auto"
+    assert text == "steps_per_call=8: not possible with trainer.gradient_clip_val=1; set it to 1 or auto"
     assert "should be auto or a whole number from 1" in error_of(run, "data=digits", "steps_per_call=0")
 
 
@@ -99,10 +100,11 @@ def test_a_loss_that_is_no_number_is_found_with_its_step(run: Run) -> None:
 @pytest.mark.parametrize(
     "learner", [["model=mlp", "data=digits"], ["model=xor"], ["model=linear_regression"]], ids=lambda o: o[0]
 )
-def test_a_training_step_never_waits_for_the_device(learner: list[str], overrides: list[str]) -> None:
+def test_a_training_step_never_waits_for_the_device(learner: list[str], overrides: list[str], tmp_path: Path) -> None:
     """On the meta device nothing is computed: reading any value there, as `.item()` or a copy does, is an error."""
-    shared = ["trainer=cpu", "trainer.max_epochs=1", "callbacks=none", "logger=none", "run_dir=unused"]
-    trainer, datamodule, model = build(compose_config(*learner, *overrides, *shared))
+    shared = ["trainer=cpu", "trainer.max_epochs=1", "callbacks=none", "logger=none", f"run_dir={tmp_path}"]
+    parts = build(compose_config(*learner, *overrides, *shared))
+    trainer, datamodule, model = parts.trainer, parts.datamodule, parts.model
     trainer.fit(model, datamodule=datamodule)
     model.to("meta")
     datamodule.splits["train"] = datamodule.splits["train"].to(torch.device("meta"))

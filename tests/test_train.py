@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import Finished, Process, compose_config, options
+from conftest import Finished, Process, choices, compose_config, options
+from kindling.errors import UserError
 from kindling.running.build import build
 from test_config import PAIRS, loss_for, tasks
 
@@ -47,18 +48,24 @@ def test_a_csv_file_runs_a_batch(kind: str, run: Run, csv_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "scheduler"), list(itertools.product(options("optimizer"), options("scheduler")))
+    ("optimizer", "scheduler"), list(itertools.product(choices("optimizer"), choices("scheduler")))
 )
 def test_every_optimizer_runs_with_every_scheduler(optimizer: str, scheduler: str, run: Run) -> None:
     assert math.isfinite(run("data=digits", f"optimizer={optimizer}", f"scheduler={scheduler}", *FAST).score)
 
 
-@pytest.mark.parametrize("loss", options("loss"))
+@pytest.mark.parametrize("loss", choices("loss"))
 def test_every_loss_runs(loss: str, run: Run) -> None:
     model, data = next(
         p for p in PAIRS if tasks("data", p[1]) & tasks("loss", loss) and p[1] in ("linear", "xor", "digits")
     )
     assert math.isfinite(run(f"model={model}", f"data={data}", f"loss={loss}", *FAST).score)
+
+
+@pytest.mark.parametrize("part", ["loss", "optimizer", "scheduler"])
+def test_a_part_that_the_model_needs_is_not_left_out(part: str, run: Run) -> None:
+    text = error_of(run, "data=digits", "scheduler=constant", f"{part}=none")
+    assert text == f"model.{part}: a value is required by kindling.models.mlp.MLP, and choose {part}=..."
 
 
 @pytest.mark.parametrize("debug", sorted(set(options("debug")) - {"fast_dev_run"}))
@@ -68,9 +75,10 @@ def test_every_debug_preset_runs(debug: str, run: Run) -> None:
 
 
 def test_overfitting_sees_the_same_batches_in_every_epoch() -> None:
-    trainer, datamodule, _ = build(compose_config("data=digits", "debug=overfit", "callbacks=none", "run_dir=unused"))
-    datamodule.trainer = trainer
-    loader = datamodule.train_dataloader()
+    parts = build(compose_config("data=digits", "debug=overfit", "callbacks=none", "run_dir=unused"))
+    parts.datamodule.trainer = parts.trainer
+    parts.datamodule.setup()
+    loader = parts.datamodule.train_dataloader()
     first = [y.tolist() for _, y in loader]
     loader.set_epoch(1)
     assert [y.tolist() for _, y in loader] == first
@@ -84,6 +92,7 @@ def test_a_run_leaves_everything_about_it_in_its_folder(run: Run) -> None:
         "overrides.yaml",
         "summary.json",
         "metrics.csv",
+        "train.log",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
         "figures/learning_curves.png",
@@ -100,6 +109,15 @@ def test_a_run_leaves_everything_about_it_in_its_folder(run: Run) -> None:
     assert metrics["epoch"].tolist() == [0, 1, 2]
     assert not metrics.isna().any().any()
     assert metrics["train/loss"].is_monotonic_decreasing
+
+
+def test_without_callbacks_there_is_the_record_alone(run: Run) -> None:
+    done = run("data=digits", "trainer.max_epochs=2", "callbacks=none")
+    assert sorted(path.name for path in done.folder.iterdir()) == [
+        *(".lock", "config.yaml", "metrics.csv", "overrides.yaml", "summary.json", "train.log")
+    ]
+    assert pd.read_csv(done.folder / "metrics.csv")["epoch"].tolist() == [0, 1]
+    assert done.summary["metrics"]["test/acc"] > 0.8
 
 
 def test_checkpoints_hold_plain_data_and_the_config(run: Run) -> None:
@@ -126,7 +144,9 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(run: Run) -> None:
 @pytest.mark.parametrize(
     ("overrides", "tolerance"), [([], 1e-3), (["optimizer=lbfgs", "trainer.precision=64-true"], 1e-6)]
 )
-def test_linear_regression_finds_the_closed_form(data: str, overrides: list[str], tolerance: float) -> None:
+def test_linear_regression_finds_the_closed_form(
+    data: str, overrides: list[str], tolerance: float, tmp_path: Path
+) -> None:
     cfg = compose_config(
         "model=linear_regression",
         f"data={data}",
@@ -134,10 +154,11 @@ def test_linear_regression_finds_the_closed_form(data: str, overrides: list[str]
         "trainer=cpu",
         "logger=none",
         "callbacks=none",
-        "run_dir=x",
+        f"run_dir={tmp_path}",
     )
-    trainer, datamodule, model = build(cfg)
-    trainer.fit(model, datamodule=datamodule)
+    parts = build(cfg)
+    datamodule, model = parts.datamodule, parts.model
+    parts.trainer.fit(model, datamodule=datamodule)
     rows = datamodule.splits["train"]
     x = torch.cat([rows.x, torch.ones(len(rows), 1)], dim=1).double()
     solution = torch.linalg.lstsq(x, datamodule.task.to("cpu").target(rows.y).double()).solution
@@ -152,17 +173,16 @@ def test_batch_norm_and_every_initialisation_train(run: Run) -> None:
 
 
 def error_of(run: Run, *overrides: str, folder: Path | None = None) -> str:
-    with pytest.raises(SystemExit) as exit_info:
+    with pytest.raises(UserError) as error:
         run(*overrides, folder=folder)
-    assert isinstance(exit_info.value.code, str)
-    assert "\n" not in exit_info.value.code
-    return exit_info.value.code
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(run: Run, tmp_path: Path) -> None:
     overrides = ["data=digits", "optimizer=sgd", "optimizer.lr=1e20", "scheduler=constant"]
     text = error_of(run, *overrides, folder=tmp_path / "nan")
-    assert text.startswith("error: the training loss became ")
+    assert text.startswith("the training loss became ")
     assert "in epoch 0 at step " in text
     summary = json.loads((tmp_path / "nan" / "summary.json").read_text())
     assert summary["status"] == "failed"
@@ -189,7 +209,7 @@ def test_a_mistake_in_the_config_leaves_nothing_behind(run: Run, tmp_path: Path)
 def test_a_run_that_cannot_write_says_where(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     text = error_of(run, "model=xor", *FAST, folder=tmp_path / "file" / "run")
-    assert text == f"error: the run folder {tmp_path / 'file' / 'run'} cannot be written to: Not a directory"
+    assert text == f"the run folder {tmp_path / 'file' / 'run'} cannot be written to: Not a directory"
 
 
 def test_a_run_that_failed_before_it_began_leaves_its_folder_free(run: Run, csv_file: Path, tmp_path: Path) -> None:
@@ -211,7 +231,7 @@ def test_training_may_end_before_the_first_validation(limit: str, run: Run) -> N
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [
-        ("+trainer.limit_val_batches=0", "monitor=val/loss: was not measured"),
+        ("+trainer.limit_val_batches=0", "monitor=val/loss: is not logged, only lr, train/acc, train/loss"),
         ("trainer.max_epochs=-1", "the scheduler is as long as the run"),
     ],
 )
@@ -221,7 +241,7 @@ def test_a_limit_that_leaves_nothing_is_told(limit: str, expected: str, run: Run
 
 def test_a_monitor_is_not_optimised_the_wrong_way(run: Run) -> None:
     text = error_of(run, "data=digits", "monitor=val/acc")
-    assert text == "error: mode=min: for monitor=val/acc the best is the maximum; set mode=max"
+    assert text == "mode=min: for monitor=val/acc the best is the maximum; set mode=max"
     assert run("data=digits", "monitor=val/acc", "mode=max", "trainer.max_epochs=1").score > 0.8
 
 
@@ -230,12 +250,22 @@ def test_the_profiler_leaves_its_table(run: Run) -> None:
     assert "optimizer_step" in (done.folder / "fit-profile.txt").read_text()
 
 
-def test_callbacks_can_be_added_from_the_command_line(run: Run) -> None:
+def test_callbacks_can_be_added_from_the_command_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "noting.py").write_text(
+        "from lightning.pytorch.callbacks import Callback\n"
+        "class Noting(Callback):\n"
+        "    def on_train_epoch_end(self, trainer, pl_module):\n"
+        "        pl_module.log('noted', trainer.current_epoch / 2)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
     stopping = "+callbacks.stop={_target_:lightning.pytorch.callbacks.EarlyStopping,monitor:val/loss,patience:1}"
-    watching = "+callbacks.lr={_target_:lightning.pytorch.callbacks.LearningRateMonitor}"
-    done = run("data=digits", "trainer.max_epochs=50", "optimizer.lr=0.02", stopping, watching)
-    assert done.summary["epochs"] < 50
-    assert "lr-AdamW" in pd.read_csv(done.folder / "metrics.csv")
+    noting = "+callbacks.noting={_target_:noting.Noting}"
+    done = run("data=digits", "trainer.max_epochs=50", "optimizer.lr=0.02", stopping, noting)
+    epochs = done.summary["epochs"]
+    assert epochs < 50
+    assert pd.read_csv(done.folder / "metrics.csv")["noted"].tolist() == [epoch / 2 for epoch in range(epochs)]
 
 
 def test_speed_counts_every_row_trained_on(run: Run) -> None:

@@ -38,8 +38,9 @@ class Started:
         except Exception as error:  # whatever a damaged file makes a parser say
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
-        # What may be built from the folder is not for the folder to say.
-        self.overrides = [text for text in self.overrides if not text.lstrip("+~").startswith("allowed_packages")]
+        # What may be built from the folder is not for the folder to say; where it is, it cannot know.
+        elsewhere = ("allowed_packages", "run_dir=")
+        self.overrides = [text for text in self.overrides if not text.lstrip("+~").startswith(elsewhere)]
         foreign = [text for text in self.overrides if text.lstrip("+~").startswith("hydra")]
         if foreign:
             raise UserError(f"resume={folder}: overrides.yaml may not hold {foreign[0]}")

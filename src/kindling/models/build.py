@@ -37,14 +37,19 @@ def model_maker(
             if value is not None:
                 told[name] = value
         if required and name not in parts and name not in told:
-            where = f"choose {name}=..." if name in PARTS else f"neither the config nor {cfg.data._target_} has it"
-            raise UserError(f"model.{name}: a value is required by {cfg.model._target_}, and {where}")
+            raise missing(cfg, name)
     if "scheduler" in parts and isinstance(parts["scheduler"], partial):
         parts["scheduler"] = Schedule(parts["scheduler"])
     make = construct("model", cfg.model, _partial_=True, **parts, **told)
 
     def make_model() -> L.LightningModule:
-        model = make()
+        try:
+            model = make()
+        except TypeError as error:
+            for name in PARTS:  # of a base class, of which nobody knows what a subclass hands on to it
+                if cfg[name] is None and "required" in str(error) and f"'{name}'" in str(error):
+                    raise missing(cfg, name) from None
+            raise
         if not isinstance(model, L.LightningModule):
             kind = type(model).__name__
             raise UserError(f"model: {cfg.model._target_} makes a {kind}, and a LightningModule is needed")
@@ -53,3 +58,8 @@ def model_maker(
         return model
 
     return make_model, told
+
+
+def missing(cfg: DictConfig, name: str) -> UserError:
+    where = f"choose {name}=..." if name in PARTS else f"neither the config nor {cfg.data._target_} has it"
+    return UserError(f"model.{name}: a value is required by {cfg.model._target_}, and {where}")

@@ -22,7 +22,7 @@ from kindling.errors import UserError, did_you_mean
 from kindling.models.build import model_maker
 from kindling.population.build import populate
 from kindling.population.callbacks import member_callbacks
-from kindling.running.callbacks import Origin
+from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
 from kindling.running.record import Record
 from kindling.running.steps import steps_per_call
@@ -62,7 +62,10 @@ def build(
     if hasattr(model, "take_steps") and hasattr(datamodule, "steps_per_call"):
         datamodule.steps_per_call = steps
         model.automatic_optimization &= steps == 1
-    trainer = construct("trainer", cfg.trainer, callbacks=callbacks, logger=loggers)
+    late = [c for c in callbacks if isinstance(c, Late) and cfg.trainer.get("enable_checkpointing") is False]
+    others = [callback for callback in callbacks if callback not in late]
+    trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers)
+    trainer.callbacks += late  # which Lightning would take for checkpoints
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's
         trainer.strategy.checkpoint_io = AtomicCheckpointIO(cfg.on_save_error)
     for logger in trainer.loggers:

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from kindling.checkpoints.format import about, plain_part
@@ -34,6 +34,11 @@ class Origin(Callback):
             if key in checkpoint:  # save_hyperparameters() takes whole modules, which state_dict has already
                 checkpoint[key] = plain_part(dict(checkpoint[key]))
         checkpoint.pop(pl_module.CHECKPOINT_HYPER_PARAMS_TYPE, None)
+
+
+class Late(Checkpoint):
+    """Called after other callbacks, when everything has been logged and saved. It saves nothing itself: Lightning calls
+    what is a Checkpoint last."""
 
 
 class ProgressBar(TQDMProgressBar):

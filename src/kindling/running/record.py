@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from kindling import lightning_internals as internals
 from kindling.errors import UserError, did_you_mean
 from kindling.folders import write_whole
+from kindling.running.callbacks import Late
 
 
-class Record(Checkpoint):
+class Record(Late):
     """A row when an epoch ends, and when a validation within one does: `epoch`, `step` (optimizer steps done) and what
     was logged since the one before.
 
-    It saves no checkpoint; Lightning calls what is a Checkpoint last, when everything has been logged. It comes before
-    the others, so that no checkpoint knows of a row that is not in the file; a run that goes on drops the rows that its
-    checkpoint does not know.
+    It comes before all checkpoints, so that none knows of a row that is not in the file; a run that goes on drops the
+    rows that its checkpoint does not know.
     """
 
     def __init__(self, run_dir: Path, monitor: str | None) -> None:

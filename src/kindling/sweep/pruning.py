@@ -7,19 +7,17 @@ from typing import Any
 import lightning as L
 import optuna
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import Checkpoint
 from optuna.samplers import RandomSampler
 from optuna.trial import Trial
 
 from kindling.errors import Pruned
+from kindling.running.callbacks import Late
 from kindling.sweep.study import open_study, reopened
 
 
-class Pruning(Checkpoint):
-    """Tells the study of the monitored metric after each epoch, and ends the run where the study says so.
-
-    Saves nothing: Lightning calls what is a Checkpoint after the other callbacks, and so after the best one is saved.
-    """
+class Pruning(Late):
+    """Tells the study of the monitored metric after each epoch, when the best has been saved, and ends the run where
+    the study says so."""
 
     def __init__(self, folder: Path, number: int, settings: dict[str, Any], monitor: str) -> None:
         self.folder = folder
