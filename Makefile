@@ -19,6 +19,7 @@ lint: .venv/.installed
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
 
 benchmark: .venv/.installed
 	@$(PYTHON) scripts/benchmark.py $(ARGS)

@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in train.py: data.path=moved.csv")
-    parser.add_argument("--input", default="test", metavar="FILE_OR_FOLDER")
+    parser.add_argument("--input", metavar="FILE_OR_FOLDER", help="or train, val, test; default: the test split")
     parser.add_argument("--invert", action="store_true", help="the images are dark on a light ground")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.csv")
     args = parser.parse_args(argv)

@@ -79,6 +79,15 @@ def fresh(trainer: L.Trainer) -> dict[str, float]:
     return values
 
 
+def latest(trainer: L.Trainer) -> dict[str, float]:
+    """The latest value of every score, without the `_step` and `_epoch` that Lightning adds beside some."""
+    values = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    doubled = {name for name in values for end in ("_step", "_epoch") if name.endswith(end)}
+    return {
+        name: value for name, value in values.items() if name not in doubled or name.rpartition("_")[0] not in values
+    }
+
+
 def logged_so_far(trainer: L.Trainer) -> dict[str, dict[str, Tensor]]:
     """The sums behind what the epoch has logged up to here, which Lightning leaves out of its checkpoints."""
     results = trainer.fit_loop.epoch_loop._results

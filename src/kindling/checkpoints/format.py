@@ -73,5 +73,6 @@ def under_todays_names(value: Any) -> Any:
 
 def plain_part(values: dict[str, Any]) -> dict[str, Any]:
     """Those of the values that any config file could hold: numbers, texts, lists and dicts, and not too many."""
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    plain = {name: list(value) if isinstance(value, tuple | set) else value for name, value in values.items()}
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in plain.items()}
     return {name: value for name, value in plain.items() if not list(plain_problems({name: value}))}

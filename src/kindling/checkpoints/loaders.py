@@ -28,13 +28,13 @@ class ResumableLoaders(Callback):
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._begun = False
+        self._epoch = -1  # the latest that everything has been seeded for
         self._state: dict[str, Any] | None = None  # to go on from
         self._before: list[Any] | None = None  # states of the loaders before the batch that was read ahead
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         state, self._state = self._state, None
-        self._begun = True
+        self._epoch = trainer.current_epoch
         drawn = self._draws(trainer)
         if drawn:
             self._seed_epoch(trainer)
@@ -55,9 +55,9 @@ class ResumableLoaders(Callback):
             internals.before_each_batch(trainer, lambda: setattr(self, "_before", self._states(trainer)))
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not self._begun and self._draws(trainer):  # of the first epoch, everything has been seeded
+        if trainer.current_epoch != self._epoch and self._draws(trainer):
             self._seed_epoch(trainer)
-        self._begun = False
+        self._epoch = trainer.current_epoch
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["position"] = {

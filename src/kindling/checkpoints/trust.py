@@ -114,9 +114,8 @@ def problems(config: Any, allowed_packages: Collection[str] = ()) -> list[str]:
 
 def own_packages() -> set[str]:
     """Those that lie in src/ of this checkout beside Kindling: whoever runs it has put them there."""
-    found = {
-        path.stem for path in (PROJECT / "src").glob("*") if path.suffix == ".py" or (path / "__init__.py").exists()
-    }
+    src = PROJECT / "src"
+    found = {path.stem for path in [*src.glob("*.py"), *(file.parent for file in src.glob("*/*.py"))]}
     return found - {"kindling", "hydra_plugins"}
 
 

@@ -6,25 +6,36 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning import LightningDataModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from kindling.config.signatures import INSTANTIATE_KEYS
 from kindling.errors import UserError
 
+# What a section of the config has to describe, for those that Lightning would ask for methods without looking.
+KINDS = {"data": LightningDataModule, "callbacks": Callback, "logger": Logger, "trainer": Trainer}
+
 
 def construct(path: str, node: DictConfig | dict[str, Any], **handed_over: Any) -> Any:
     """What the node at `path` of the config describes.
 
     Raises:
-        UserError: where its constructor refuses its arguments. A bug in a model or a data set needs its traceback.
+        UserError: where its constructor refuses its arguments, or makes something else than the section is for. A bug
+            in a model or a data set needs its traceback.
     """
     try:
-        return instantiate(node, _convert_="all", **handed_over)
+        made = instantiate(node, _convert_="all", **handed_over)
     except InstantiationException as error:
         if path in ("data", "model"):
             raise error.__cause__ or error from None
         raise UserError(construction_problem(path, {str(k): v for k, v in node.items()}, error)) from None
+    kind = KINDS.get(path.partition(".")[0])
+    if kind and not isinstance(made, kind):
+        raise UserError(f"{path}: {node['_target_']} makes a {type(made).__name__}, and a {kind.__name__} is needed")
+    return made
 
 
 def construction_problem(path: str, node: Mapping[str, Any], error: InstantiationException) -> str:

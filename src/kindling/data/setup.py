@@ -37,26 +37,29 @@ def set_up_once(datamodule: L.LightningDataModule, seed: int) -> None:
         setattr(datamodule, name, once(getattr(datamodule, name)))
 
 
-def set_up_early(datamodule: L.LightningDataModule) -> None:
-    """For fitting, before there is a model, which wants to know something of the data. One process at a time."""
+def prepare_early(datamodule: L.LightningDataModule) -> None:
+    """Before there is a model, which wants to know something of the data. One process at a time."""
     name = f"kindling-{getpass.getuser()}-{type(datamodule).__module__}.{type(datamodule).__qualname__}.lock"
     with FileLock(Path(tempfile.gettempdir()) / name):
         if "LOCAL_RANK" not in os.environ or "TORCHELASTIC_RUN_ID" in os.environ or os.environ["LOCAL_RANK"] == "0":
             datamodule.prepare_data()  # the first process has done so before it started this one
-    datamodule.setup("fit")
 
 
 def attribute(datamodule: L.LightningDataModule, name: str, needed: bool) -> Any:
     """What the data say of themselves: at once, or else after an early set-up; None where they do not.
 
-    One that is not `needed` is worth a set-up only where the datamodule's class says that there is one.
+    One that is not `needed` is worth a set-up only where the datamodule's class says that there is one. What the data
+    say is prepared: it may be the path of a file that the model reads.
     """
     value = _peek(datamodule, name)
+    if value is not None:
+        prepare_early(datamodule)
     declared = any(
         hasattr(cls, name) or name in getattr(cls, "__annotations__", {}) for cls in type(datamodule).__mro__
     )
     if value is None and (needed or declared):
-        set_up_early(datamodule)
+        prepare_early(datamodule)
+        datamodule.setup("fit")
         value = getattr(datamodule, name, None)
     return value
 

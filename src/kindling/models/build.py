@@ -50,6 +50,9 @@ def model_maker(
                 if cfg[name] is None and "required" in str(error) and f"'{name}'" in str(error):
                     raise missing(cfg, name) from None
             raise
+        if not isinstance(model, L.LightningModule):
+            kind = type(model).__name__
+            raise UserError(f"model: {cfg.model._target_} makes a {kind}, and a LightningModule is needed")
         if isinstance(parts.get("scheduler"), Schedule):
             parts["scheduler"].model = model
         return model

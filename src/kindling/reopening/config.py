@@ -57,6 +57,8 @@ def reopened(
         raise UserError(f"{checkpoint} was not opened: {listed(foreign)}")
     saved = confined(saved, run_dir, Path(os.environ.get("KINDLING_DATA", "data")))
     cfg = changed(CONF, {**saved, "allowed_packages": list(packages)}, overrides)
+    given = {text.lstrip("+~").partition("=")[0] for text in overrides}
+    cfg.trainer.update({key: value for key, value in ONE_DEVICE.items() if f"trainer.{key}" not in given})
     mistakes = problems(cfg)
     if mistakes:
         raise UserError(listed(mistakes))

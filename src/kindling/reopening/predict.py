@@ -1,6 +1,7 @@
 """What a finished run predicts, as a table."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -14,7 +15,7 @@ from kindling.data.images import ImageDataModule
 from kindling.data.inputs import image_files
 from kindling.data.splits import SplitName
 from kindling.data.tasks import Binary, Multiclass
-from kindling.errors import UserError
+from kindling.errors import UserError, shown
 from kindling.models.predictor import probabilities, table
 from kindling.random_state import seeded
 
@@ -60,12 +61,10 @@ def existing(source: str | Path) -> Path:
 def outputs_of(run: "Run", source: str | Path | None) -> list[Any]:
     """What `predict_step` gives for each batch: of the data's predict_dataloader, of a split, or of new inputs."""
     model, data = run.model, run.described
-    if not is_overridden("predict_step", model):
-        raise UserError(f"{run.path}: {type(model).__name__} has no predict_step, so that it predicts nothing")
     trainer = construct("trainer", run.cfg.trainer, logger=False)
     if source is None:
         source = "predict" if is_overridden("predict_dataloader", data) else "test"
-    with seeded(run.cfg.seed):
+    with seeded(run.cfg.seed), of_batches(run):
         if source == "predict":
             return list(trainer.predict(model, datamodule=data))
         if source in LOADERS:
@@ -83,6 +82,20 @@ def outputs_of(run: "Run", source: str | Path | None) -> list[Any]:
         batches = data.read_inputs(path).split(256)
         with torch.no_grad():
             return [model.predict_step(batch, place) for place, batch in enumerate(batches)]
+
+
+@contextmanager
+def of_batches(run: "Run") -> Iterator[None]:
+    """Without a predict_step of the model's own, Lightning hands whole batches to its forward pass."""
+    try:
+        yield
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        if is_overridden("predict_step", run.model):
+            raise
+        raise UserError(
+            f"{run.path}: {type(run.model).__name__} has no predict_step, and its forward pass does not take a batch "
+            f"as it comes ({shown(str(error))})"
+        ) from None
 
 
 def as_table(outputs: list[Any]) -> "pd.DataFrame":

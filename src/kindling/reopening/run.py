@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -147,7 +148,11 @@ class Run:
         make, _ = model_maker(self.cfg, self.described, self._content.get("data", {}).get("told", {}))
         with torch.random.fork_rng(devices=[]):
             try:
-                with torch.device("meta"):  # where sizes that a checkpoint makes up take no memory
+                with (
+                    warnings.catch_warnings(),
+                    torch.device("meta"),
+                ):  # where sizes that a checkpoint makes up take no memory
+                    warnings.simplefilter("ignore")
                     self._check_sizes(with_layers(make()))
             except UserError:
                 raise

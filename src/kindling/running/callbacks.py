@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from kindling.checkpoints.format import about, plain_part
+from kindling.lightning_internals import latest
 
 log = logging.getLogger(__name__)
 
@@ -71,5 +72,5 @@ class ProgressBar(TQDMProgressBar):
         super().on_train_epoch_end(trainer, pl_module)
         if not self.in_terminal and trainer.is_global_zero:
             metrics = self.get_metrics(trainer, pl_module)
-            metrics = metrics or {name: float(value) for name, value in trainer.callback_metrics.items()}
+            metrics = metrics or latest(trainer)
             log.info("epoch %d  %s", trainer.current_epoch, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))

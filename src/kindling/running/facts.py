@@ -10,6 +10,7 @@ from torch.nn.parameter import is_lazy
 from kindling import abilities
 from kindling.config.asked import Asked
 from kindling.folders import SPREADS
+from kindling.lightning_internals import latest
 from kindling.population.model import Population
 from kindling.running.watch import Watch
 
@@ -47,7 +48,7 @@ def after_training(
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "parameters": count_parameters(model) // cfg.population,
-        "last_epoch": {name: float(value) for name, value in trainer.callback_metrics.items()},
+        "last_epoch": latest(trainer),
     }
     if len(trainer.optimizers) > 1:  # Lightning's count, which max_steps is held against
         facts["optimizers"] = len(trainer.optimizers)
@@ -97,6 +98,9 @@ def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
     spread = {name: f" ± {metrics[f'{name}_std']:.2g}" if f"{name}_std" in spreads else "" for name in names}
     told = "  ".join(f"{name} {metrics[name]:.4g}{spread[name]}" for name in names)
     epochs = f"{summary['epochs']} epoch{'s' * (summary['epochs'] != 1)}"
+    steps = f"{summary['steps']:,} steps"
+    if cfg.trainer.get("max_epochs") == -1:  # max_steps says how long it is
+        epochs = steps
     if "optimizers" in summary:
-        epochs += f", {summary['steps']} steps of {summary['optimizers']} optimizers together,"
+        epochs += f", {steps} of {summary['optimizers']} optimizers together,"
     return f"{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}".lstrip()

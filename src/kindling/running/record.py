@@ -66,8 +66,8 @@ class Record(Late):
         if self.monitor and validated and self.monitor not in self.seen and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             logged = f"only {', '.join(sorted(self.seen))}" if self.seen else "and nothing else"
             raise UserError(
-                f"monitor={self.monitor}: is not logged, {logged}{did_you_mean(self.monitor, self.seen)}; "
-                "or monitor=null, which keeps the last checkpoint"
+                f"monitor={self.monitor}: is not logged, {logged}{did_you_mean(self.monitor, self.seen)} "
+                "(monitor=null takes the last checkpoint for the best)"
             )
         return values
 

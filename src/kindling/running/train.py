@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kindling.checkpoints import trust
@@ -59,7 +60,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
             log.info(facts.headline(summary))
             if not checkpoint:
                 begin(cfg, parts)
-        with summary.timed("fit"), pruned_later() as pruned:
+        with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
             parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=checkpoint)
         best, score = testing.best_checkpoint(cfg, parts)
         summary.update(facts.after_training(cfg, parts.trainer, parts.datamodule, parts.model, score))
@@ -117,6 +118,15 @@ def summarise_data(summary: dict[str, Any], parts: Parts) -> None:
         summary["samples_per_second"] = round(samples / max(seconds, 1e-3))
     if not summary["data"]["sizes"]:
         summary["data"]["sizes"] = facts.loader_sizes(parts.trainer)
+
+
+@contextmanager
+def in_a_sentence() -> Iterator[None]:
+    """What Lightning says of settings that do not go together."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise UserError(" ".join(str(error).split())) from error
 
 
 @contextmanager

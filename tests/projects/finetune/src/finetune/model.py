@@ -24,6 +24,7 @@ class Finetune(L.LightningModule):
         self.backbone.load_state_dict(torch.load(weights, weights_only=True))
         self.backbone.requires_grad_(False)
         self.head = nn.Sequential(nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, num_classes))
+        self.example_input_array = torch.zeros(2, 1, 8, 8)
         self.val_acc = MulticlassAccuracy(num_classes, average="micro")
         self.test_acc = MulticlassAccuracy(num_classes, average="micro")
 

@@ -68,5 +68,8 @@ class StreamData(L.LightningDataModule):
             return StatefulDataLoader(self.train, batch_size=self.batch_size)
         return DataLoader(self.train, batch_size=self.batch_size)
 
+    def predict_dataloader(self) -> DataLoader:
+        return self.val_dataloader()
+
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.val, batch_size=100)

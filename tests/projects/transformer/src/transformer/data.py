@@ -39,9 +39,8 @@ class Characters(L.LightningDataModule):
         self.characters = sorted(set(text))
         self.vocab_size = len(self.characters)
         tokens = torch.tensor([self.characters.index(character) for character in text])
-        split = len(tokens) * 9 // 10
-        self.train = Windows(tokens[:split], self.length)
-        self.val = Windows(tokens[split:], self.length)
+        train, val, test = tokens.tensor_split([len(tokens) * 8 // 10, len(tokens) * 9 // 10])
+        self.train, self.val, self.test = (Windows(part, self.length) for part in (train, val, test))
 
     def train_dataloader(self) -> DataLoader:
         return DataLoader(self.train, batch_size=self.batch_size, shuffle=True)
@@ -49,5 +48,8 @@ class Characters(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         return DataLoader(self.val, batch_size=self.batch_size)
 
+    def test_dataloader(self) -> DataLoader:
+        return DataLoader(self.test, batch_size=self.batch_size)
+
     def predict_dataloader(self) -> DataLoader:
-        return self.val_dataloader()
+        return self.test_dataloader()

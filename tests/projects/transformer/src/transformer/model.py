@@ -35,6 +35,7 @@ class Transformer(L.LightningModule):
         # Nested tensors are for padding, of which there is none.
         self.blocks = nn.TransformerEncoder(layer, layers, nn.LayerNorm(features), enable_nested_tensor=False)
         self.head = nn.Linear(features, vocab_size)
+        self.example_input_array = torch.zeros(2, 32, dtype=torch.long)
 
     def forward(self, tokens: Tensor) -> Tensor:
         length = tokens.shape[1]
@@ -54,6 +55,9 @@ class Transformer(L.LightningModule):
         loss = self.loss(batch)
         self.log("val/loss", loss, prog_bar=True)
         self.log("val/ppl", loss.exp())
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.log("test/loss", self.loss(batch))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self(batch["tokens"])
