@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.loops.fetchers import _DataLoaderIterDataFetcher
 from torch import Tensor
 
 
@@ -30,6 +31,11 @@ def skip_batches(trainer: L.Trainer, number: int) -> None:
     for _ in range(number):
         next(fetcher)
     fetcher.fetched -= number  # Lightning adds the number of those that came before by itself
+
+
+def step_reads(trainer: L.Trainer) -> bool:
+    """Whether training_step takes the iterator (`dataloader_iter`), so that nobody else knows where it is."""
+    return isinstance(trainer.fit_loop._data_fetcher, _DataLoaderIterDataFetcher)
 
 
 def reads_ahead(trainer: L.Trainer) -> bool:

@@ -72,8 +72,9 @@ class LastCheckpoint(Checkpoint):
             self._save_within(trainer)
 
     def _save_within(self, trainer: L.Trainer) -> None:
-        # The end of the epoch is near after its last batch. Nor can gradients be saved that are being accumulated.
-        if trainer.is_last_batch or internals.accumulates(trainer):
+        # The end of the epoch is near after its last batch. Gradients that are being accumulated cannot be saved, nor
+        # where a step is that reads its batches itself.
+        if trainer.is_last_batch or internals.accumulates(trainer) or internals.step_reads(trainer):
             return
         due = 0 < 60 * self.every_n_minutes < time.monotonic() - self._saved_at
         due |= 0 < self.every_n_steps <= self._steps_since

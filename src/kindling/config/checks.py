@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
-from kindling.config.signatures import PARTS, length_argument, node_problems, wanted
+from kindling.config.signatures import PARTS, length_argument, section_problems, wanted
 from kindling.errors import did_you_mean
 
 ACCELERATORS = {
@@ -46,7 +46,7 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
     except OmegaConfBaseException as error:
         return [str(error).splitlines()[0]]
     links = set(_interpolated(OmegaConf.to_container(cfg, resolve=False)))
-    by_section = {key: list(node_problems(key, node, links)) for key, node in plain.items() if isinstance(node, dict)}
+    by_section = section_problems(plain, links)
     sound = {key: plain[key] for key, found in by_section.items() if not found}
     found = [*_section_problems(plain), *(problem for found in by_section.values() for problem in found)]
     if {"model", "data"} <= sound.keys():

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kindling.config.overrides import combinations, options_of, parse, value_problems
+from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems
 from kindling.config.resume import find_run, quoted
 from kindling.config.sweep_record import read_record
 from kindling.errors import UserError, listed, told_in_a_sentence
@@ -61,11 +61,13 @@ def check_overrides(texts: list[str], config_name: str, multirun: bool = False) 
     if resumed is not None:
         texts = resumed
         overrides = list(parse(resumed, problems))
-    problems += _config_problems(config_name, overrides)
+    choices = choosing(overrides)
+    options = list(combinations(choices, problems))
+    problems += _config_problems(config_name, options, [override for override in overrides if override not in choices])
     settings = [o.input_line or "" for o in overrides if o.key_or_group.startswith("hydra.")]
-    settings += [o.input_line or "" for o in overrides if o.value() in options_of(o) and "hydra/" in o.key_or_group]
-    if settings or not problems:  # the default folder can wait until the rest is right: composing takes a while
-        chosen = next(combinations([o for o in overrides if options_of(o)], []), [])
+    of_hydra = bool(settings) or any(o.key_or_group.startswith("hydra/") for o in choices)
+    if of_hydra or not problems:  # the default folder can wait until the rest is right: composing takes a while
+        chosen = options[0] if options else []
         problems += _hydra_problems(config_name, [*chosen, *settings], "sweep" if multirun else "run")
     if not multirun and all(override.key_or_group != "sweep.trial" for override in overrides):
         problems += [f"{o.input_line}: needs the flag -m" for o in overrides if of_sweep(o)]
@@ -83,20 +85,19 @@ def _resumed(config_name: str, overrides: list[Override], multirun: bool) -> lis
     return None
 
 
-def _config_problems(config_name: str, overrides: list[Override]) -> Iterator[str]:
-    """Options that do not exist, and keys and values that do not fit any combination of those that do."""
+def _config_problems(config_name: str, options: list[list[str]], values: list[Override]) -> list[str]:
+    """Keys and values that do not fit any combination of the options."""
     problems: list[str] = []
-    values = [override for override in overrides if not options_of(override)]
-    for choices in combinations([override for override in overrides if options_of(override)], problems):
+    for chosen in options:
         try:
-            cfg = compose(config_name, choices, return_hydra_config=True)
+            cfg = compose(config_name, chosen, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
             problems.append(sentence(error))
             continue
         job: Any = OmegaConf.to_container(cfg)
         del job["hydra"]
         problems += value_problems(job, values)
-    yield from problems
+    return problems
 
 
 def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> list[str]:

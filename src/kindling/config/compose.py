@@ -28,7 +28,10 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path = CONF) -> Dic
             raise UserError(listed(problems))
         try:
             cfg = hydra.compose("train", texts, return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:  # what only Hydra knows, as of +key where key is there
+        except (
+            HydraException,
+            OmegaConfBaseException,
+        ) as error:  # what Hydra alone knows, as of +KEY that is there
             raise UserError(sentence(error)) from None
     with open_dict(cfg):
         if OmegaConf.is_interpolation(cfg, "run_dir"):

@@ -36,6 +36,11 @@ def options_of(override: Override) -> list[str]:
     return [] if "." in override.key_or_group else loader.get_group_options(override.key_or_group)
 
 
+def choosing(overrides: list[Override]) -> list[Override]:
+    """Those that choose an option from a group."""
+    return [override for override in overrides if options_of(override)]
+
+
 def values_of(override: Override) -> list[Any]:
     """The value, or all that a sweep goes through; nothing where only Hydra can tell (intervals, globs)."""
     if not override.is_sweep_override():

@@ -29,6 +29,12 @@ NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
+def section_problems(config: dict[str, Any], interpolated: Set[str]) -> dict[str, list[str]]:
+    """By section."""
+    sections = {key: node for key, node in config.items() if isinstance(node, dict)}
+    return {key: list(node_problems(key, node, interpolated)) for key, node in sections.items()}
+
+
 def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = frozenset()) -> Iterator[str]:
     """Problems of a node that will be instantiated, and of all nodes inside it.
 

@@ -139,7 +139,7 @@ class InMemoryDataModule(LightningDataModule):
     @property
     def sizes(self) -> dict[str, int]:
         """Rows of each split."""
-        return {name: len(split) for name, split in self.splits.items()}
+        return {name: len(split.x) for name, split in self.splits.items()}
 
     @property
     def row_shape(self) -> list[int]:
@@ -179,13 +179,13 @@ class InMemoryDataModule(LightningDataModule):
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         device = trainer.strategy.root_device if trainer else torch.device("cpu")
         resident = fits(split, device) if self.device_resident == "auto" else self.device_resident
-        batch_size = self.batch_size or -(-len(split) // world_size)
+        batch_size = self.batch_size or -(-len(split.x) // world_size)
         if not train:
             batch_size *= 4  # where no gradients are kept, so many rows take no more memory than training does
         # Overfitting on purpose means the same batches over and over.
         shuffle = train and not (trainer and trainer.overfit_batches > 0)  # type: ignore[attr-defined]
         # The same rows in another order make no other batch: drawing orders of whole splits would be idle.
-        own_orders = shuffle and self.own_orders and batch_size % len(split) != 0
+        own_orders = shuffle and self.own_orders and batch_size % len(split.x) != 0
         return BatchLoader(
             split.to(device) if resident else split,
             batch_size,

@@ -50,7 +50,7 @@ class BatchLoader:
         self.shuffle = shuffle
         self.seed = seed
         self.epoch = 0
-        num_rows = len(split) * num_repeats
+        num_rows = len(split.x) * num_repeats
         if shuffle:
             num_rows += -num_rows % world_size
         self.num_repeats = num_repeats
@@ -84,10 +84,10 @@ class BatchLoader:
     def order(self, seed: int) -> Tensor:
         """The rows of this epoch, for all processes together."""
         if not self.shuffle:
-            return torch.arange(len(self.split)).repeat(self.num_repeats)
+            return torch.arange(len(self.split.x)).repeat(self.num_repeats)
         # A large multiplier keeps the streams of neighbouring seeds and epochs apart.
         generator = torch.Generator().manual_seed((seed * 1_000_003 + self.epoch) % 2**63)
-        passes = [torch.randperm(len(self.split), generator=generator) for _ in range(self.num_repeats)]
+        passes = [torch.randperm(len(self.split.x), generator=generator) for _ in range(self.num_repeats)]
         order = torch.cat(passes)
         return torch.cat([order, order[: self.share.stop - len(order)]])
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 from filelock import FileLock
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from kindling.random_state import seeded
 
@@ -34,7 +35,8 @@ def set_up_once(datamodule: L.LightningDataModule, seed: int) -> None:
         return call
 
     for name in ("prepare_data", "setup"):
-        setattr(datamodule, name, once(getattr(datamodule, name)))
+        if is_overridden(name, datamodule):
+            setattr(datamodule, name, once(getattr(datamodule, name)))
 
 
 def prepare_early(datamodule: L.LightningDataModule) -> None:

@@ -17,7 +17,7 @@ from kindling.config.signatures import length_argument, signature
 from kindling.data.loader import Chunk
 from kindling.data.tasks import Task
 from kindling.lightning_internals import count_steps
-from kindling.models.metrics import Metrics
+from kindling.models.metrics import metrics_of_stages
 from kindling.models.predictor import Predictor
 from kindling.models.schedule import number_of_steps
 
@@ -58,16 +58,11 @@ class SupervisedModule(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.monitor = monitor
-        self.train_metrics = self._metrics("train/")
-        self.val_metrics = self._metrics("val/")
-        self.test_metrics = self._metrics("test/")
+        metrics: dict[str, Metric] = {"loss": MeanMetric(nan_strategy="disable"), **task.metrics()}
+        self.train_metrics, self.val_metrics, self.test_metrics = metrics_of_stages(metrics)
         self.num_samples = 0  # trained on so far, by all processes
         self.lr = math.nan
         self.schedule_length: int | None = None  # in optimizer steps, where the schedule is as long as the run
-
-    def _metrics(self, prefix: str) -> Metrics:
-        metrics: dict[str, Metric] = {"loss": MeanMetric(nan_strategy="disable"), **self.task.metrics()}
-        return Metrics(metrics, prefix)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)

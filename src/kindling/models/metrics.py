@@ -21,3 +21,12 @@ class Metrics(MetricCollection):
         for name, metric in self.items():
             for key, value in states[name].items():
                 setattr(metric, key, value.to(metric.device, copy=True))  # which some metrics change in place
+
+
+def metrics_of_stages(metrics: Mapping[str, Metric]) -> tuple[Metrics, Metrics, Metrics]:
+    """For training, validation and test, each with metrics of its own."""
+    train, val, test = (
+        Metrics({name: metric.clone() for name, metric in metrics.items()}, prefix)
+        for prefix in ("train/", "val/", "test/")
+    )
+    return train, val, test

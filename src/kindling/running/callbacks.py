@@ -23,17 +23,21 @@ class Origin(Callback):
     def __init__(self, config: dict[str, Any], told: dict[str, Any]) -> None:
         self.config = config
         self.told = told
+        self.data: dict[str, Any] = {}  # what is plain of the datamodule, looked at once: it may be long
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["kindling"] = about()
         checkpoint["config"] = self.config
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        public = {name: value for name, value in vars(data).items() if not name.startswith("_")} if data else {}
-        checkpoint["data"] = {"attributes": plain_part(public), "told": plain_part(self.told)}
-        for key in (pl_module.CHECKPOINT_HYPER_PARAMS_KEY, "datamodule_hyper_parameters"):
-            if key in checkpoint:  # save_hyperparameters() takes whole modules, which state_dict has already
-                checkpoint[key] = plain_part(dict(checkpoint[key]))
-        checkpoint.pop(pl_module.CHECKPOINT_HYPER_PARAMS_TYPE, None)
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not self.data:
+            public = {name: value for name, value in vars(datamodule).items() if not name.startswith("_")}
+            self.data = {"attributes": plain_part(public), "told": plain_part(self.told)}
+        checkpoint["data"] = self.data
+        for part in (pl_module, datamodule):  # save_hyperparameters() takes whole modules, which state_dict has already
+            if part.CHECKPOINT_HYPER_PARAMS_KEY in checkpoint:
+                plain = plain_part(dict(checkpoint[part.CHECKPOINT_HYPER_PARAMS_KEY]))
+                checkpoint[part.CHECKPOINT_HYPER_PARAMS_KEY] = plain
+            checkpoint.pop(part.CHECKPOINT_HYPER_PARAMS_TYPE, None)
 
 
 class Late(Checkpoint):

@@ -19,15 +19,12 @@ def before_training(
     cfg: DictConfig, asked: Asked, trainer: L.Trainer, datamodule: L.LightningDataModule, model: L.LightningModule
 ) -> dict[str, Any]:
     device = trainer.strategy.root_device
+    model_name, data_name = asked.choice("model", cfg), asked.choice("data", cfg)
     return {
-        "model": asked.choice("model", cfg),
+        "model": model_name,
         "parameters": count_parameters(model) // cfg.population,
         "population": cfg.population,
-        "data": {
-            "name": asked.choice("data", cfg),
-            "source": abilities.source(datamodule),
-            "sizes": abilities.sizes(datamodule),
-        },
+        "data": {"name": data_name, "source": abilities.source(datamodule), "sizes": abilities.sizes(datamodule)},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "num_devices": trainer.world_size,
         "loggers": {name: logger.version for name, logger in zip(cfg.logger, trainer.loggers, strict=False)},

@@ -81,6 +81,7 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
         UserError: where the folder cannot be written to, or holds another run.
     """
     run_dir, before = Path(cfg.run_dir), dict[str, Any]()
+    about = environment(asked)
     enabled = rank() == 0
     if enabled:
         if resume:
@@ -97,7 +98,7 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
             raise UserError(f"the run folder {run_dir} cannot be written to: {error.strerror}") from None
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     history = {"started": before.get("started", now), "resumed": [*before.get("resumed", []), *[now] * resume]}
-    return Summary(run_dir / "summary.json", enabled, **{**before, **history, "seed": cfg.seed, **environment(asked)})
+    return Summary(run_dir / "summary.json", enabled, **{**before, **history, "seed": cfg.seed, **about})
 
 
 def holds_a_run(run_dir: Path) -> bool:
