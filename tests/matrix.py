@@ -5,6 +5,7 @@ Every command is a process of its own, as from a shell.
 
 import csv
 import json
+import math
 import os
 import shutil
 import signal
@@ -50,6 +51,16 @@ class Killer(L.Callback):
         if self.kind == "epoch" and trainer.current_epoch == self.number:
             os.kill(os.getpid(), signal.SIGKILL)
 '''
+
+
+# What the model was told of the data is in the checkpoint.
+WITHOUT_DATA = """
+from kindling import Run
+
+run = Run("peace")
+run.described.setup = run.described.prepare_data = None
+print(run.model)
+"""
 
 
 @dataclass(frozen=True)
@@ -206,6 +217,13 @@ def check_resume(clone: Clone) -> None:
     assert not differences(expected, result(clone.folder / "killed"))
 
 
+def killed_once(clone: Clone) -> None:
+    """The quickest of them."""
+    expected = result(clone.folder / "peace")
+    clone.killed("killed", [f"batch:{clone.project.inside}"])
+    assert not differences(expected, result(clone.folder / "killed"))
+
+
 def check_resume_from_within(clone: Clone) -> None:
     """Gone on with from checkpoints that were saved within epochs, and killed in a validation."""
     often = "callbacks.last.every_n_steps=4"
@@ -229,7 +247,8 @@ def check_predict(clone: Clone) -> None:
     with (clone.folder / "predictions.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert len(rows) > 20
-    assert all(float(value) == float(value) for value in rows[1])
+    assert all(math.isfinite(float(value)) for value in rows[1])
+    clone.run("-c", WITHOUT_DATA)
 
 
 def check_export(clone: Clone) -> None:

@@ -117,8 +117,8 @@ def test_a_monitor_that_is_not_logged_ends_the_run_once_all_has_been(tmp_path: P
     with pytest.raises(UserError) as error:
         recorded(tmp_path, monitor="val/los", max_epochs=3)
     assert str(error.value) == (
-        "monitor=val/los: is not logged, only val/loss; did you mean val/loss?; or monitor=null, which keeps the last "
-        "checkpoint"
+        "monitor=val/los: is not logged, only val/loss; did you mean val/loss? (monitor=null takes the last checkpoint "
+        "for the best)"
     )
     assert recorded(tmp_path, monitor=None, max_epochs=1)
 
