@@ -12,7 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
-from kindling.config.signatures import PARTS, length_argument, section_problems, wanted
+from kindling.config.overrides import PARTS
+from kindling.config.signatures import length_argument, section_problems, wanted
 from kindling.errors import did_you_mean
 
 ACCELERATORS = {
@@ -42,9 +43,10 @@ SETTINGS = [
 def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B008  # it cannot change
     """Every mistake that the signatures show, each with its full key."""
     try:
-        plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        plain: Any = resolved(cfg)
     except OmegaConfBaseException as error:
-        return [str(error).splitlines()[0]]
+        key = f"{error.full_key}: " if error.full_key else ""
+        return [key + str(error).splitlines()[0]]
     links = set(_interpolated(OmegaConf.to_container(cfg, resolve=False)))
     by_section = section_problems(plain, links)
     sound = {key: plain[key] for key, found in by_section.items() if not found}
@@ -56,6 +58,20 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
     if "optimizer" not in sound:
         sound.pop("scheduler", None)  # its values may come from there
     return [*found, *_construction_problems(sound)]
+
+
+def resolved(cfg: DictConfig) -> Any:
+    """As plain containers. A scheduler that nobody takes may refer to an optimizer that is none."""
+    plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    try:
+        idle = idle_parts(cfg)
+    except Exception:  # the model cannot be imported, or is no section: which is told as such
+        idle = []
+    idle = [part for part in idle if "${" in str(plain[part])]
+    copy = cfg.copy()
+    for part in idle:
+        copy[part] = None
+    return OmegaConf.to_container(copy, resolve=True, throw_on_missing=True)
 
 
 def idle_parts(cfg: DictConfig) -> list[str]:

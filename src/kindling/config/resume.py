@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kindling.config.overrides import PARTS
 from kindling.errors import UserError
 from kindling.folders import is_locked
 
@@ -55,11 +56,11 @@ class Started:
         """Where the config that the overrides compose today differs from that of the run."""
         try:
             cfg = compose(config_name, [*overrides, f"run_dir={quoted(self.run_dir)}"])
+            for part in [part for part in PARTS if self.config.get(part, "") is None]:
+                cfg[part] = None  # a section that the model does not take is left out of the record
             composed: Any = OmegaConf.to_container(cfg, resolve=True)
         except (HydraException, OmegaConfBaseException) as error:
             return [str(error).splitlines()[0]]
-        for part in [part for part in composed if self.config.get(part, "") is None]:
-            composed[part] = None  # a section that the model does not take is left out of the record
         now, then = dict(flat(composed)), dict(flat(self.config))
         keys = [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]
         return [f"{key} is {now.get(key)}, was {then.get(key)}" for key in keys if now.get(key) != then.get(key)]

@@ -11,13 +11,13 @@ from hydra.utils import get_object
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from kindling.config.overrides import PARTS
 from kindling.errors import did_you_mean
 
 # The names under which the schedulers of torch.optim take the length of the run, which the trainer knows.
 RUN_LENGTH = ("total_steps", "T_max", "total_iters")
 # What a model gets where its `__init__` has an argument of that name and the config gives it no value: sections of the
 # config, what the data say of themselves, and the monitor.
-PARTS = ("loss", "optimizer", "scheduler")
 OWNED = (*PARTS, "task", "in_features", "out_features", "monitor")
 # Arguments that a run always fills in itself.
 HANDED_OVER = {

@@ -9,7 +9,8 @@ import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
 from kindling.config.construct import construct
-from kindling.config.signatures import PARTS, wanted
+from kindling.config.overrides import PARTS
+from kindling.config.signatures import wanted
 from kindling.data.setup import attribute
 from kindling.errors import UserError
 from kindling.models.schedule import Schedule

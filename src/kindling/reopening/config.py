@@ -11,8 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from kindling.checkpoints import trust
 from kindling.checkpoints.confinement import confined
 from kindling.config.checks import ACCELERATORS, SETTINGS, problems
-from kindling.config.overrides import changed
-from kindling.config.signatures import PARTS
+from kindling.config.overrides import PARTS, changed
 from kindling.errors import UserError, listed
 from kindling.folders import CONF
 

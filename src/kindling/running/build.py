@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
@@ -64,7 +65,8 @@ def build(
         model.automatic_optimization &= steps == 1
     late = [c for c in callbacks if isinstance(c, Late) and cfg.trainer.get("enable_checkpointing") is False]
     others = [callback for callback in callbacks if callback not in late]
-    trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers)
+    # Some of Lightning's callbacks refuse to run without a logger, though what they log is in the record.
+    trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers or DummyLogger())
     trainer.callbacks += late  # which Lightning would take for checkpoints
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's
         trainer.strategy.checkpoint_io = AtomicCheckpointIO(cfg.on_save_error)

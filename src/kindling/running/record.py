@@ -39,6 +39,8 @@ class Record(Late):
         self.pending, self.seen = dict(state_dict["pending"]), set(state_dict["seen"])
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._writes(trainer):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._writes(trainer) and self.path.exists():
             self._write(self._rows()[: self.num_rows])
 

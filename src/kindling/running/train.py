@@ -94,7 +94,8 @@ def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> N
 def leave_out_idle_parts(cfg: DictConfig) -> None:
     """What the model does not take is no part of the run, nor of its record."""
     idle = idle_parts(cfg)
-    OmegaConf.resolve(cfg)
+    for key in [key for key in cfg if key not in idle and OmegaConf.is_config(cfg[key])]:
+        OmegaConf.resolve(cfg[key])  # which may use what is left out
     for part in idle:
         cfg[part] = None
 
