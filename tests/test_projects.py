@@ -1,6 +1,8 @@
 """Projects of others run unchanged: plain Lightning modules and data, brought in by a config each."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,9 @@ def test_a_variant(name: str, clone: Callable[[str], Clone]) -> None:
 @pytest.mark.slow
 def test_every_cell(tmp_path: Path) -> None:
     """And the table in docs/projects.md, which this test writes."""
-    cells = {name: cells_of(project, tmp_path / name) for name, project in PROJECTS_BY_NAME.items()}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # of processes, which the threads wait for
+        rows = pool.map(lambda name: cells_of(PROJECTS_BY_NAME[name], tmp_path / name), PROJECTS_BY_NAME)
+        cells = dict(zip(PROJECTS_BY_NAME, rows, strict=True))
     assert sum(answer != "yes" for row in cells.values() for answer in row.values()) <= 8
     assert all(row["train"] == row["resume"] == "yes" for row in cells.values())
     before, _, after = PAGE.read_text().partition("<!-- cells -->")

@@ -90,6 +90,11 @@ def benchmark(outputs: Path, folder: Path) -> None:
     assert all(row["rows / s"] > 0 for row in times)
 
 
+def benchmark_plain(outputs: Path, folder: Path) -> None:
+    lines = python("scripts/benchmark_plain.py", "--repeats", 1, "--epochs", 2).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| a bare Trainer", "| Kindling"]
+
+
 def benchmark_sweep(outputs: Path, folder: Path) -> None:
     growth = python("scripts/benchmark_sweep.py", "growth", "--jobs", 8).splitlines()
     assert [line.partition(":")[0] for line in growth] == [f"jobs {i} to {i + 1}" for i in range(0, 8, 2)]

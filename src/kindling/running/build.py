@@ -65,9 +65,10 @@ def build(
         model.automatic_optimization &= steps == 1
     late = [c for c in callbacks if isinstance(c, Late) and cfg.trainer.get("enable_checkpointing") is False]
     others = [callback for callback in callbacks if callback not in late]
-    # Some of Lightning's callbacks refuse to run without a logger, though what they log is in the record.
-    trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers or DummyLogger())
+    trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers)
     trainer.callbacks += late  # which Lightning would take for checkpoints
+    # Some of Lightning's callbacks refuse to run without a logger.
+    trainer.loggers = trainer.loggers or [DummyLogger()]
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's
         trainer.strategy.checkpoint_io = AtomicCheckpointIO(cfg.on_save_error)
     for logger in trainer.loggers:

@@ -15,7 +15,7 @@ from kindling.checkpoints import trust
 from kindling.checkpoints.format import load
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
-from kindling.config.checks import idle_parts, problems
+from kindling.config.checks import idle_parts, problems, resolved
 from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
 from kindling.process import exit_codes, quiet, rank
@@ -81,7 +81,7 @@ def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> N
     UserError: with every mistake in the config, and where it goes on with what a folder says, all that is foreign.
     """
     found = [] if checked else problems(cfg, asked)
-    plain: Any = None if found else OmegaConf.to_container(cfg, resolve=True)
+    plain: Any = None if found else resolved(cfg)
     if resume and plain:
         found += trust.problems(plain, cfg.allowed_packages)
     if found:

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from kindling.checkpoints import trust
 from kindling.config.asked import take_asked
-from kindling.config.checks import problems
+from kindling.config.checks import problems, resolved
 from kindling.errors import UserError, listed
 from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.space import Space
@@ -83,7 +83,7 @@ def _problems(config: DictConfig, overrides: list[str], loader: SweepConfigLoade
         job.run_dir = "."
         found = problems(job, asked)
         if not trusted:
-            found += trust.problems(OmegaConf.to_container(job, resolve=True), job.allowed_packages)
+            found += trust.problems(resolved(job), job.allowed_packages)
         return found
     finally:
         HydraConfig.instance().cfg = before
