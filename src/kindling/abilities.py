@@ -1,14 +1,15 @@
 """What a model and its data may offer beyond Lightning's API, and what is done where they do not.
 
-Nothing here has to be inherited. A method or attribute of that name, in any LightningModule or LightningDataModule, is
-used; one that is missing costs what its comment says, and nothing else.
+Nothing here has to be inherited. A method or attribute of that name, in the class of any LightningModule or
+LightningDataModule, is used; one that is missing costs what its comment says, and nothing else. Several steps a call,
+populations and tables of probabilities are for a SupervisedModule on data in memory alone.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Data(Protocol):
@@ -27,7 +28,7 @@ class Data(Protocol):
 class Model(Protocol):
     """A LightningModule with everything that Kindling can use."""
 
-    num_samples: int  # trained on so far; else the batches are measured as Lightning measures them
+    ends_on_nan: bool  # whether a loss or score that is not finite ends the run; else it does
 
     def scores(self) -> dict[str, str | None]:
         """What training and validation log, each with its best: min, max or None. Else a wrong monitor is only known
@@ -36,25 +37,36 @@ class Model(Protocol):
     def figures(self, data: Any) -> Iterator[tuple[str, Any]]:
         """Names and matplotlib figures of the trained model; else its learning curves are all."""
 
-    def predictor(self, data: Any) -> nn.Module:
-        """From inputs as they come to predictions, one module to predict with and to export; else `predict_step`
-        predicts, and the module itself is exported, with its `example_input_array`."""
+    def progress(self) -> dict[str, Any]:
+        """What a run that stops here needs besides weights, optimizers and metrics, among it `num_samples` so far; else
+        nothing, and the batches are measured as Lightning measures them."""
 
-    def take_steps(self, chunk: Any) -> Any:
-        """Several optimizer steps in one call of Lightning; else each is a call."""
+    def restore_progress(self, progress: dict[str, Any]) -> None:
+        """The other way round."""
+
+
+def offers(part: Any, method: str) -> bool:
+    """Whether its class has the method. An attribute of that name, such as a net, is the user's own."""
+    return callable(getattr(type(part), method, None))
 
 
 def sizes(datamodule: Any) -> dict[str, int]:
-    return dict(getattr(datamodule, "sizes", {}))
+    found = getattr(datamodule, "sizes", None)
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def source(datamodule: Any) -> str | None:
-    return getattr(datamodule, "source", None)
+    found = getattr(datamodule, "source", None)
+    return found if isinstance(found, str) else None
 
 
 def scores(model: Any) -> dict[str, str | None]:
-    return dict(model.scores()) if hasattr(model, "scores") else {}
+    return dict(model.scores()) if offers(model, "scores") else {}
 
 
 def figures(model: Any, datamodule: Any) -> Iterator[tuple[str, Any]]:
-    return iter(model.figures(datamodule)) if hasattr(model, "figures") else iter(())
+    return iter(model.figures(datamodule)) if offers(model, "figures") else iter(())
+
+
+def ends_on_nan(model: Any) -> bool:
+    return bool(getattr(type(model), "ends_on_nan", True))

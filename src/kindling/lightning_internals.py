@@ -123,9 +123,50 @@ def add_when_logged(trainer: L.Trainer, sums: dict[str, dict[str, Tensor]]) -> N
 
 
 def epoch_is_done(trainer: L.Trainer) -> bool:
-    """Whether only the end of the epoch is left of it."""
+    """Whether only the end of the epoch is left of it; not where max_steps has ended it before its last batch."""
     progress: Any = trainer.fit_loop.epoch_progress.current
-    return progress.processed > progress.completed
+    return progress.processed > progress.completed and trainer.fit_loop.epoch_loop._num_ready_batches_reached()
+
+
+def go_on_within_epoch(loop: dict[str, Any]) -> None:
+    """An epoch that max_steps has ended before its last batch is one to go on with."""
+    for counts in (loop["epoch_progress"]["total"], loop["epoch_progress"]["current"]):
+        counts["processed"] = counts["completed"]
+
+
+def about_to_be_reset(trainer: L.Trainer) -> set[int]:
+    """The ids of the metrics that Lightning resets itself when the hook is over: those that were logged as objects."""
+    if not (epoch_is_done(trainer) or trainer.validating):
+        return set()
+    results: Any = trainer._results
+    return {id(metric.value) for metric in results.values() if not metric.is_tensor}
+
+
+def of_all_processes(trainer: L.Trainer, value: Any) -> list[Any]:
+    """What each process has, by rank."""
+    values = [value] * trainer.world_size
+    if trainer.world_size > 1:
+        torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def of_this_process(trainer: L.Trainer, values: list[Any]) -> Any:
+    return values[trainer.global_rank if len(values) == trainer.world_size else 0]
+
+
+def any_process(trainer: L.Trainer, own: bool) -> bool:
+    return trainer.strategy.reduce_boolean_decision(own, all=False) if trainer.world_size > 1 else own
+
+
+def make_plateau_steps(trainer: L.Trainer, epoch: int) -> None:
+    """Those of an epoch whose end was saved before Lightning came to make them."""
+    if not trainer.lightning_module.automatic_optimization:
+        return
+    for config in trainer.lr_scheduler_configs:
+        score = trainer.callback_metrics.get(str(config.monitor))
+        due = config.reduce_on_plateau and config.interval == "epoch" and (epoch + 1) % config.frequency == 0
+        if due and score is not None:
+            trainer.lightning_module.lr_scheduler_step(config.scheduler, score)
 
 
 def batches_done(trainer: L.Trainer) -> int:

@@ -53,7 +53,6 @@ def quiet() -> None:
         r".*smaller than the logging interval.*",
         r".*Checkpoint directory .* exists and is not empty.*",
         r".*available but not used.*",  # trainer=cpu on a machine with a GPU is a choice
-        r".*sync_dist=True.*",  # what is logged has been computed over all processes
         r".*could not find the monitored key.*",  # the record of the run says so, in its own words
         r".*does not have many workers.*",  # a matter of speed, which the user has chosen
         r".*is an instance of `nn.Module` and is already saved.*",  # what is no plain data is left out of checkpoints

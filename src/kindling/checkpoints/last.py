@@ -4,6 +4,8 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Callable, Set
+from functools import partial, wraps
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,6 +17,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torchmetrics import Metric
 
 from kindling import lightning_internals as internals
+from kindling.abilities import offers
 from kindling.process import SIGNALS
 
 log = logging.getLogger(__name__)
@@ -49,12 +52,16 @@ class LastCheckpoint(Checkpoint):
         self._handlers: dict[signal.Signals, Any] = {}
         self._saved_at = time.monotonic()
         self._steps_since = 0
+        self._steps = 0  # of the optimizers, at the last batch
+        self._stepped = True  # with the last batch
         self._state: dict[str, Any] | None = None  # to go on from
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
+        for name in ("on_train_batch_end", "on_validation_end"):
+            vars(pl_module).pop(name, None)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
@@ -62,35 +69,39 @@ class LastCheckpoint(Checkpoint):
         self.signal = signal.Signals(number)
         log.warning(f"{self.signal.name}: saving when the step is done; a second signal stops at once")
 
-    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+    def after_batch(self, trainer: L.Trainer) -> None:
         self._steps_since += 1
+        self._stepped, self._steps = trainer.global_step != self._steps, trainer.global_step
         if not internals.validates_now(trainer):  # else after the validation, which would be left out
             self._save_within(trainer)
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def after_validation(self, trainer: L.Trainer) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._save_within(trainer)
 
     def _save_within(self, trainer: L.Trainer) -> None:
         # The end of the epoch is near after its last batch. Gradients that are being accumulated cannot be saved, nor
         # where a step is that reads its batches itself.
+        by_hand = not trainer.lightning_module.automatic_optimization
         if trainer.is_last_batch or internals.accumulates(trainer) or internals.step_reads(trainer):
+            return
+        if by_hand and not self._stepped:
             return
         due = 0 < 60 * self.every_n_minutes < time.monotonic() - self._saved_at
         due |= 0 < self.every_n_steps <= self._steps_since
-        if any_process(trainer, due or self.signal is not None):
+        if internals.any_process(trainer, due or self.signal is not None):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
-        if any_process(trainer, due or self.signal is not None):
+        if internals.any_process(trainer, due or self.signal is not None):
             self._save(trainer)
 
     def _save(self, trainer: L.Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             trainer.save_checkpoint(self.path, weights_only=False)
             self._saved_at, self._steps_since = time.monotonic(), 0
-        if any_process(trainer, self.signal is not None):
+        if internals.any_process(trainer, self.signal is not None):
             sys.exit(128 + (self.signal or signal.SIGTERM))
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -100,11 +111,13 @@ class LastCheckpoint(Checkpoint):
             "epoch_done": epoch_done,
             "epoch": trainer.current_epoch,
             "measured": {name: value.item() for name, value in trainer.callback_metrics.items()},
-            "logged": {} if epoch_done else internals.logged_so_far(trainer),
-            "metrics": metric_states(pl_module),
+            "logged": internals.of_all_processes(trainer, {} if epoch_done else internals.logged_so_far(trainer)),
+            "metrics": internals.of_all_processes(
+                trainer, metric_states(pl_module, internals.about_to_be_reset(trainer))
+            ),
             "should_stop": trainer.should_stop,
             "unsaved": [str(path) for path in getattr(trainer.strategy.checkpoint_io, "unsaved", ())],
-            "model": pl_module.progress() if hasattr(pl_module, "progress") else {},
+            "model": pl_module.progress() if offers(pl_module, "progress") else {},
         }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -112,6 +125,8 @@ class LastCheckpoint(Checkpoint):
             self._state = checkpoint["progress"]
             if self._state["epoch_done"]:
                 internals.begin_next_epoch(checkpoint["loops"]["fit_loop"])
+            else:
+                internals.go_on_within_epoch(checkpoint["loops"]["fit_loop"])
             trainer.should_stop = self._state["should_stop"]
             if self._state["unsaved"]:
                 trainer.strategy.checkpoint_io.unsaved.update(map(Path, self._state["unsaved"]))  # type: ignore[attr-defined]
@@ -122,18 +137,24 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         # Not earlier: only now has Lightning set handlers of its own, which would leave with the exit code 0.
         self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
+        # Callbacks come before the module's own hooks, which are not called again where a run goes on.
+        for name, then in (("on_train_batch_end", self.after_batch), ("on_validation_end", self.after_validation)):
+            setattr(pl_module, name, followed_by(getattr(pl_module, name), partial(then, trainer)))
+        self._steps = trainer.global_step
         state, self._state = self._state, None
         if state is None:
             return
-        if hasattr(pl_module, "restore_progress"):
+        if offers(pl_module, "restore_progress"):
             pl_module.restore_progress(state["model"])
-        restore_metrics(pl_module, state["metrics"])
-        internals.add_when_logged(trainer, state["logged"])
+        restore_metrics(pl_module, internals.of_this_process(trainer, state["metrics"]))
+        internals.add_when_logged(trainer, internals.of_this_process(trainer, state["logged"]))
         restore_measured(trainer, state)
+        if state["epoch_done"]:
+            internals.make_plateau_steps(trainer, state["epoch"])
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if self._state:  # all epochs were done before
-            if hasattr(pl_module, "num_samples"):
+            if self._state["model"]:
                 pl_module.num_samples = self._state["model"]["num_samples"]
             restore_measured(trainer, self._state)
         if self.signal is not None:  # it came during the last save
@@ -144,16 +165,24 @@ def restore_measured(trainer: L.Trainer, state: dict[str, Any]) -> None:
     trainer.callback_metrics.update({name: torch.tensor(value) for name, value in state["measured"].items()})
 
 
-def any_process(trainer: L.Trainer, own: bool) -> bool:
-    return trainer.strategy.reduce_boolean_decision(own, all=False) if trainer.world_size > 1 else own
+def followed_by(hook: Callable[..., Any], then: Callable[[], None]) -> Callable[..., Any]:
+    @wraps(hook)
+    def both(*args: Any, **kwargs: Any) -> Any:
+        result = hook(*args, **kwargs)
+        then()
+        return result
+
+    return both
 
 
-def metric_states(model: L.LightningModule) -> dict[str, Any]:
-    """Of every metric that is part of the model: what they have counted so far is no part of its state_dict."""
+def metric_states(model: L.LightningModule, without: Set[int]) -> dict[str, Any]:
+    """Of every metric that is part of the model, `without` those of these ids: what they have counted so far is no part
+    of its state_dict.
+    """
     return {
         name: {"count": metric._update_count, "states": dict(metric.metric_state)}
         for name, metric in model.named_modules()
-        if isinstance(metric, Metric) and metric._update_count
+        if isinstance(metric, Metric) and metric._update_count and id(metric) not in without
     }
 
 

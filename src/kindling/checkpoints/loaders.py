@@ -50,7 +50,7 @@ class ResumableLoaders(Callback):
             log.info(f"reading {state['batches']} batches once more, up to where the run stopped")
             internals.skip_batches(trainer, state["batches"])
         if state and (within or not drawn):
-            set_random_state(state["random_state"])
+            set_random_state(internals.of_this_process(trainer, state["random_state"]))
         if internals.reads_ahead(trainer) and all(has_state(loader) for loader in internals.loaders(trainer)):
             internals.before_each_batch(trainer, lambda: setattr(self, "_before", self._states(trainer)))
 
@@ -64,7 +64,7 @@ class ResumableLoaders(Callback):
             "epoch_done": internals.epoch_is_done(trainer),
             "batches": internals.batches_done(trainer),
             "loaders": self._before or self._states(trainer),
-            "random_state": random_state(),
+            "random_state": internals.of_all_processes(trainer, random_state()),
         }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -79,7 +79,10 @@ class ResumableLoaders(Callback):
         return any(isinstance(loader, DataLoader) or not has_state(loader) for loader in internals.loaders(trainer))
 
     def _seed_epoch(self, trainer: L.Trainer) -> None:
+        # Processes share an order, and draw their own augmentation and noise.
         generator = torch.Generator().manual_seed(seed_from(self.seed, trainer.current_epoch))
+        if trainer.global_rank > 0:
+            seed_from(self.seed, trainer.current_epoch, trainer.global_rank)
         for loader in internals.loaders(trainer):
             if isinstance(loader, DataLoader):
                 loader.generator = generator

@@ -1,6 +1,7 @@
 """The protocol that all models share: one step, its metrics, the optimizer and its schedule."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -53,6 +54,7 @@ class SupervisedModule(LightningModule):
         monitor: str = "val/loss",
     ) -> None:
         super().__init__()
+        warnings.filterwarnings("ignore", r".*sync_dist=True.*")  # metrics have been computed over all processes
         self.task = task
         self.loss = loss
         self.make_optimizer = optimizer

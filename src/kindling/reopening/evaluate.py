@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from kindling.abilities import offers
 from kindling.config.construct import construct
 from kindling.data.splits import SplitName
 from kindling.errors import UserError
@@ -30,9 +31,10 @@ def evaluate(run: "Run", split: SplitName) -> dict[str, float]:
     model = copy.deepcopy(run.model)  # which another precision may change
     if not str(run.cfg.trainer.get("precision")).startswith(("64", "16-true", "bf16-true")):
         model.float()
-    if hasattr(run.described, "evaluation_loader"):  # by Kindling's own: the test, of any split
+    if offers(run.described, "evaluation_loader") and is_overridden("test_step", model):  # the test, of any split
         run.datamodule.trainer = trainer
-        (metrics,) = trainer.test(model, dataloaders=run.datamodule.evaluation_loader(split), verbose=False)
+        with seeded(run.cfg.seed):
+            (metrics,) = trainer.test(model, dataloaders=run.datamodule.evaluation_loader(split), verbose=False)
         return {name.replace("test/", f"{split}/"): value for name, value in metrics.items()}
     method = method_for(run, split)
     with seeded(run.cfg.seed):  # as the run itself did

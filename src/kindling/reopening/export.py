@@ -17,6 +17,7 @@ from kindling.data.inputs import Standardize
 from kindling.data.tabular import TabularDataModule
 from kindling.data.tasks import Binary, Multiclass, Regression
 from kindling.errors import UserError, shown
+from kindling.models.base import SupervisedModule
 from kindling.reopening.run import Run
 
 Format = Literal["torch-export", "onnx", "state-dict"]
@@ -58,7 +59,7 @@ def export(run: Run, kind: Format, path: Path) -> tuple[float, str]:
         raise UserError(
             f"--format onnx: {', '.join(missing)} missing; pip install -e '.[export]' installs what it needs"
         )
-    what = of_supervised(run) if hasattr(run.model, "predictor") else of_example(run)
+    what = of_supervised(run) if isinstance(run.model, SupervisedModule) else of_example(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     write = {"torch-export": as_program, "onnx": as_onnx, "state-dict": as_state_dict}[kind]
     try:
@@ -164,7 +165,7 @@ def as_state_dict(what: Exportable, path: Path) -> Predict:
 
 def signature(run: Run) -> str:
     """What goes into the exported model and what comes out of it, in words."""
-    if not hasattr(run.model, "predictor"):
+    if not isinstance(run.model, SupervisedModule):
         return f"the forward pass of {type(run.model).__name__}, for inputs of the shape of its example_input_array"
     task, datamodule = run.model.task, run.described
     names = datamodule.encoder.names if isinstance(datamodule, TabularDataModule) else None

@@ -10,12 +10,14 @@ import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
+from kindling.abilities import offers
 from kindling.config.construct import construct
 from kindling.data.images import ImageDataModule
 from kindling.data.inputs import image_files
 from kindling.data.splits import SplitName
 from kindling.data.tasks import Binary, Multiclass
 from kindling.errors import UserError, shown
+from kindling.models.base import SupervisedModule
 from kindling.models.predictor import probabilities, table
 from kindling.random_state import seeded
 
@@ -32,7 +34,7 @@ def predictions(run: "Run", source: str | Path | None, invert: bool) -> "pd.Data
     """Raises:
     UserError: where the source cannot be read, or the model predicts nothing.
     """
-    if not hasattr(run.model, "predictor"):
+    if not isinstance(run.model, SupervisedModule):
         return as_table(outputs_of(run, source))
     source = source or "test"
     if source in get_args(SplitName):
@@ -74,7 +76,7 @@ def outputs_of(run: "Run", source: str | Path | None) -> list[Any]:
             data.setup({"train": "fit", "val": "fit"}.get(str(source), str(source)))
             return list(trainer.predict(model, dataloaders=getattr(data, LOADERS[str(source)])()))
         path = existing(source)
-        if not hasattr(data, "read_inputs"):
+        if not offers(data, "read_inputs"):
             raise UserError(
                 f"{path}: {type(data).__name__} does not say how to read new inputs; give it a method "
                 "read_inputs(path), or a predict_dataloader"

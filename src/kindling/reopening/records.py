@@ -1,5 +1,6 @@
 """Run folders as tables: all of them, the best, what two differ in. Without torch: a list should not take seconds."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from kindling.folders import SPREADS, read_summary
 
 DEFAULT_SCORES = ("test/acc", "test/rmse", "test/loss")  # the first of these that there is, tells the best run
 LOWER_IS_BETTER = ("loss", "mae", "rmse")
+NO_SCORES = ("status", "model", "data", "epochs", "seed", "started", "folder")  # columns
 
 
 def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
@@ -27,7 +29,7 @@ def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
     rows = [row(file.parent) for file in root.rglob("summary.json")]
     rows.sort(key=lambda row: (str(row["started"]), row["folder"]))
     table = pd.DataFrame(rows)
-    names = sorted(name for name in table.columns if "/" in name)
+    names = sorted(score_names(table))
     return table.reindex(columns=["status", "model", "data", *names, "epochs", "seed", "started", "folder"])
 
 
@@ -40,8 +42,12 @@ def row(folder: Path) -> dict[str, Any]:
 def scores(summary: dict[str, Any]) -> dict[str, float]:
     """The best value of the monitored metric, and what the test measured."""
     monitor, metrics = summary.get("monitor", {}), summary.get("metrics", {})
-    best = {monitor["name"]: monitor["best"]} if {"name", "best"} <= monitor.keys() else {}
+    best = {monitor["name"]: monitor["best"]} if monitor.get("name") and "best" in monitor else {}
     return {**best, **{name: value for name, value in metrics.items() if not name.endswith(SPREADS)}}
+
+
+def score_names(table: pd.DataFrame) -> list[str]:
+    return [str(name) for name in table.columns if name not in NO_SCORES]
 
 
 def ranked(table: pd.DataFrame, metric: str, mode: str | None = None) -> pd.DataFrame:
@@ -50,11 +56,11 @@ def ranked(table: pd.DataFrame, metric: str, mode: str | None = None) -> pd.Data
     Raises:
         UserError: where no run has it.
     """
-    names = [name for name in table.columns if "/" in name]
+    names = score_names(table)
     if metric not in names:
         known = f"only {', '.join(names)}" if names else "or any other"
         raise UserError(f"--sort {metric}: no run has this metric, {known}{did_you_mean(metric, names)}")
-    lowest_first = mode == "min" or (mode is None and metric.rpartition("/")[2] in LOWER_IS_BETTER)
+    lowest_first = mode == "min" or (mode is None and re.split("[/_]", metric)[-1] in LOWER_IS_BETTER)
     return table.dropna(subset=[metric]).sort_values(metric, ascending=lowest_first, kind="stable")
 
 
@@ -68,7 +74,7 @@ def best_runs(table: pd.DataFrame, metric: str | None = None, mode: str | None =
         table = ranked(table, metric, mode)
     best = []
     for _, runs in table.groupby("data"):
-        names = [metric] if metric else DEFAULT_SCORES
+        names = [metric] if metric else [*DEFAULT_SCORES, *score_names(table)]
         measured = [name for name in names if name in runs and runs[name].notna().any()]
         if measured:
             best.append(ranked(runs, measured[0], mode).head(1))

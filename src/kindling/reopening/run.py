@@ -18,6 +18,7 @@ from kindling.config.construct import construct
 from kindling.data.setup import set_up_once
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
+from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
 from kindling.process import quiet
 from kindling.reopening.config import reopened
@@ -181,7 +182,7 @@ class Run:
     @cached_property
     def predictor(self) -> "Predictor":
         """From inputs as they come (`datamodule.read_inputs`) to predictions, in one module."""
-        if not hasattr(self.model, "predictor"):
+        if not isinstance(self.model, SupervisedModule):
             raise UserError(f"{self.cfg.model._target_}: has no method predictor; see predictions()")
         return self.model.predictor(self.described)
 

@@ -18,8 +18,10 @@ from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
+from kindling.data.base import InMemoryDataModule
 from kindling.data.setup import set_up_once
 from kindling.errors import UserError, did_you_mean
+from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
 from kindling.population.build import populate
 from kindling.population.callbacks import member_callbacks
@@ -60,7 +62,7 @@ def build(
         construct(f"logger.{name}", node, **same_run(node, logger_ids.get(name))) for name, node in cfg.logger.items()
     ]
     steps = steps_per_call(cfg, model, datamodule, callbacks)
-    if hasattr(model, "take_steps") and hasattr(datamodule, "steps_per_call"):
+    if isinstance(model, SupervisedModule) and isinstance(datamodule, InMemoryDataModule):
         datamodule.steps_per_call = steps
         model.automatic_optimization &= steps == 1
     late = [c for c in callbacks if isinstance(c, Late) and cfg.trainer.get("enable_checkpointing") is False]

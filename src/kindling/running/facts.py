@@ -60,7 +60,7 @@ def count_parameters(model: L.LightningModule) -> int:
 def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
     """That the model was trained on, where they can be counted."""
     (watch,) = (callback for callback in trainer.callbacks if isinstance(callback, Watch))  # type: ignore[attr-defined]
-    return getattr(model, "num_samples", watch.num_samples)
+    return int(model.num_samples) if abilities.offers(model, "progress") else watch.num_samples  # type: ignore[arg-type]
 
 
 def loader_sizes(trainer: L.Trainer) -> dict[str, int]:

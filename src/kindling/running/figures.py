@@ -5,9 +5,11 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.strategies import FSDPStrategy
+from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 
 from kindling import abilities
+
+DIVIDED = (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy)  # the model among the processes
 
 
 class Figures(Callback):
@@ -22,7 +24,7 @@ def draw_of_run(run_dir: Path, trainer: L.Trainer, model: L.LightningModule, dat
     wanted = any(isinstance(callback, Figures) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     if not wanted or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
-    divided = isinstance(trainer.strategy, FSDPStrategy)  # one process alone cannot run it
+    divided = isinstance(trainer.strategy, DIVIDED)  # one process alone cannot run it
     draw(run_dir, None if divided else model, datamodule)
 
 

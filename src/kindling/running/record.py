@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from kindling import abilities
 from kindling import lightning_internals as internals
 from kindling.errors import UserError, did_you_mean
 from kindling.folders import write_whole
@@ -61,9 +62,11 @@ class Record(Late):
         """Raises:
         UserError: where one is not finite, or where none is the monitor once all have been seen.
         """
-        self.seen |= values.keys()
+        self.seen |= values.keys() | internals.latest(trainer).keys()
+        wrong = abilities.ends_on_nan(pl_module) and not all(map(math.isfinite, values.values()))
+        wrong = internals.any_process(trainer, wrong)
         for name, value in values.items():
-            if not math.isfinite(value) and getattr(pl_module, "ends_on_nan", True):
+            if wrong and not math.isfinite(value):
                 raise UserError(f"{name} became {value} in epoch {trainer.current_epoch} at step {trainer.global_step}")
         if self.monitor and validated and self.monitor not in self.seen and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             logged = f"only {', '.join(sorted(self.seen))}" if self.seen else "and nothing else"
@@ -77,13 +80,13 @@ class Record(Late):
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.pending, **values}
         self.pending = {}
         again = all(self.last.get(key) == row[key] for key in ("epoch", "step"))
-        known = set(self.last)
         self.num_rows += not again
         self.last = {**self.last, **row} if again else row
         if not self._writes(trainer):
             return
-        if again or not self.path.exists() or not known.issuperset(row):
-            rows = self._rows() if self.path.exists() else []
+        exists = self.path.exists()
+        if again or not exists or not set(self._columns()).issuperset(row):
+            rows = self._rows() if exists else []
             self._write([*rows[: self.num_rows - 1], self.last])
             return
         with self.path.open("a", newline="") as file:

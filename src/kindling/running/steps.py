@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.config.checks import several_processes
+from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError
 from kindling.models.base import SupervisedModule
 from kindling.running.watch import Watch
@@ -68,7 +69,7 @@ def steps_per_call(cfg: DictConfig, model: L.LightningModule, datamodule: Any, c
 
 def _obstacles(cfg: DictConfig, model: L.LightningModule, datamodule: Any, callbacks: list[Callback]) -> Iterator[str]:
     trainer = cfg.trainer
-    if not (hasattr(model, "take_steps") and hasattr(datamodule, "steps_per_call")):
+    if not (isinstance(model, SupervisedModule) and isinstance(datamodule, InMemoryDataModule)):
         yield f"{cfg.model._target_} on {cfg.data._target_}, which take one step a call"
         return
     yield from (f"trainer.{key}={value}" for key, value in trainer.items() if key not in INDIFFERENT)

@@ -7,7 +7,6 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig
 
@@ -15,10 +14,9 @@ from kindling.errors import UserError
 from kindling.population.model import Population
 from kindling.random_state import seeded
 from kindling.running.build import Parts
+from kindling.running.figures import DIVIDED
 
 log = logging.getLogger(__name__)
-
-DIVIDED = (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy)  # the model among the processes
 
 
 def best_checkpoint(cfg: DictConfig, parts: Parts) -> tuple[str | None, float]:

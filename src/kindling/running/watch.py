@@ -10,7 +10,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.data import extract_batch_size
 from torch import Tensor
 
+from kindling import abilities
 from kindling.errors import UserError
+from kindling.lightning_internals import any_process
 from kindling.models.schedule import count_steps_where_told
 
 LOOK_EVERY = 50  # calls: each look makes an accelerator wait for its own work
@@ -35,13 +37,13 @@ class Watch(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not hasattr(pl_module, "num_samples") and self.num_samples is not None:
+        if not abilities.offers(pl_module, "progress") and self.num_samples is not None:
             try:
                 self.num_samples += extract_batch_size(batch) * trainer.world_size
             except MisconfigurationException:
                 self.num_samples = None
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        if isinstance(loss, Tensor) and getattr(pl_module, "ends_on_nan", True):
+        if isinstance(loss, Tensor) and abilities.ends_on_nan(pl_module):
             self._losses.append(loss.detach().flatten())
             if len(self._losses) == LOOK_EVERY:
                 self._look(trainer)
@@ -60,9 +62,12 @@ class Watch(Callback):
             return
         losses = torch.cat(self._losses).tolist()
         self._losses.clear()
+        if not any_process(trainer, not all(map(math.isfinite, losses))):
+            return
         for step, loss in enumerate(losses, start=trainer.global_step - len(losses)):
             if not math.isfinite(loss):
                 raise UserError(
                     f"the training loss became {loss} in epoch {trainer.current_epoch} at step {max(step, 0)}; "
                     f"a smaller optimizer.lr or +trainer.gradient_clip_val=1 may help"
                 )
+        raise UserError("the training loss of another process is not finite")
