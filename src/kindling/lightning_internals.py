@@ -158,6 +158,11 @@ def any_process(trainer: L.Trainer, own: bool) -> bool:
     return trainer.strategy.reduce_boolean_decision(own, all=False) if trainer.world_size > 1 else own
 
 
+def end_restart(trainer: L.Trainer) -> None:
+    """At the end of an epoch that was begun before the run stopped: else no plateau scheduler would make its step."""
+    trainer.fit_loop._restarting = False  # its setter says otherwise where max_steps is set
+
+
 def make_plateau_steps(trainer: L.Trainer, epoch: int) -> None:
     """Those of an epoch whose end was saved before Lightning came to make them."""
     if not trainer.lightning_module.automatic_optimization:

@@ -93,6 +93,7 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        internals.end_restart(trainer)
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
         if internals.any_process(trainer, due or self.signal is not None):
             self._save(trainer)
