@@ -53,7 +53,8 @@ def panels_of(metrics: pd.DataFrame) -> dict[str, dict[str, str]]:
         match = re.fullmatch(r"(train|val|valid|validation)[/_](.+)|(.+)[/_](train|val|valid|validation)", column)
         stage, name = (match[1] or match[4], match[2] or match[3]) if match else ("", column)
         panels.setdefault(name, {})[column] = STAGES.get(stage, "")
-    return panels
+    # Training before validation, so that it has the same colour in every figure.
+    return {name: dict(sorted(curves.items(), key=lambda curve: curve[1])) for name, curves in panels.items()}
 
 
 def draw_curve(axes: Axes, metrics: pd.DataFrame, over: str, name: str, label: str) -> None:
