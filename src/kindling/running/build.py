@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, DeviceStatsMonitor, LearningRateMonitor, ThroughputMonitor
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
@@ -30,6 +30,8 @@ from kindling.running.loggers import same_run
 from kindling.running.record import Record
 from kindling.running.steps import steps_per_call
 from kindling.running.watch import Watch
+
+ASK_FOR_A_LOGGER = (LearningRateMonitor, DeviceStatsMonitor, ThroughputMonitor)
 
 
 @dataclass
@@ -69,8 +71,8 @@ def build(
     others = [callback for callback in callbacks if callback not in late]
     trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers)
     trainer.callbacks += late  # which Lightning would take for checkpoints
-    # Some of Lightning's callbacks refuse to run without a logger.
-    trainer.loggers = trainer.loggers or [DummyLogger()]
+    if not trainer.loggers and any(isinstance(callback, ASK_FOR_A_LOGGER) for callback in callbacks):
+        trainer.loggers = [DummyLogger()]  # they refuse to run without one
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's
         trainer.strategy.checkpoint_io = AtomicCheckpointIO(cfg.on_save_error)
     for logger in trainer.loggers:
