@@ -101,7 +101,8 @@ PATHS = """
     fit_loop._combined_loader.flattened fit_loop._data_fetcher.fetched fit_loop._data_fetcher.length
     fit_loop._data_fetcher.batches fit_loop._data_fetcher.prefetch_batches fit_loop._data_fetcher.__iter__
     fit_loop._should_accumulate fit_loop.epoch_progress.current.processed fit_loop.epoch_progress.current.completed
-    fit_loop._restarting fit_loop.epoch_loop._num_ready_batches_reached fit_loop.epoch_loop._on_before_fetch fit_loop.epoch_loop._should_check_val_fx fit_loop.epoch_loop._results
+    fit_loop._restarting fit_loop.epoch_loop._num_ready_batches_reached fit_loop.epoch_loop._on_before_fetch
+    fit_loop.epoch_loop._should_check_val_fx fit_loop.epoch_loop._results
     fit_loop.epoch_loop._results.update_metrics fit_loop.epoch_loop._results.training
     fit_loop.epoch_loop.batch_progress.current.ready fit_loop.epoch_loop._batches_that_stepped
     fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.ready
