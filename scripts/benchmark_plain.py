@@ -7,42 +7,23 @@ as a run of Kindling's with its record and two checkpoints an epoch. The first e
 """
 
 import argparse
-import contextlib
-import io
 import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Iterator
 
 import lightning as L
-import numpy as np
 import torch
 import torch.nn.functional as F
 from omegaconf import open_dict
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmark import EpochTimes
 from kindling import compose
 from kindling.config.asked import take_asked
+from kindling.data.mnist import no_output
 from kindling.process import quiet
 from kindling.running.build import build
-
-
-class EpochTimes(L.Callback):
-    """The seconds of every epoch of a fit but the first."""
-
-    def __init__(self) -> None:
-        self.starts: list[float] = []
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.starts.append(time.perf_counter())
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self.starts.append(time.perf_counter())
-
-    def seconds(self) -> list[float]:
-        return np.diff(self.starts)[1:].tolist()
 
 
 class Rows(L.LightningDataModule):
@@ -94,12 +75,6 @@ def under_kindling(epochs: int, folder: str) -> list[float]:
     parts.trainer.callbacks.append(times)
     parts.trainer.fit(parts.model, datamodule=parts.datamodule)
     return times.seconds()
-
-
-@contextlib.contextmanager
-def no_output() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
 
 
 def main() -> None:
