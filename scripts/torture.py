@@ -2,14 +2,16 @@
 
 python scripts/torture.py [--kills 20] [--seed 0] [--models xor ...] [--sweeps 10]
 
-Trains each model once in peace. Then starts it again and again, kills it at a random moment (by SIGKILL, SIGTERM or
-SIGINT, once to three times), goes on with `resume`, and compares weights, scores and metrics.csv. Then does the same
-with a search that prunes, killed so many times on its way, and compares its table. Each run is a process of its own,
-forked from this one, which has done nothing but import: that saves seconds a run.
+Trains each case once in peace. Then starts it again and again, kills it once to three times, goes on with `resume`, and
+compares weights, scores and metrics.csv. It is killed at a random moment by SIGKILL, SIGTERM or SIGINT, or by SIGKILL
+just before one of the writes that make a checkpoint, a row or a summary: each of them in turn. Then does the same with
+a search that prunes, killed so many times on its way, and compares its table. Each run is a process of its own, forked
+from this one, which has done nothing but import: that saves seconds a run.
 """
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import random
@@ -20,6 +22,8 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -28,17 +32,74 @@ import kindling.running.train  # noqa: F401  # what every run imports
 
 ROOT = Path(__file__).parent.parent
 QUICK = ["trainer=cpu", "~callbacks.figures"]
+DIGITS = ["model=mlp", "data=digits", "model.dropout=0.2", *QUICK]
+CALLBACK = "_target_=lightning.pytorch.callbacks"
 RUNS = {
     "linear_regression": ["model=linear_regression", "data=diabetes", *QUICK],
     "xor": ["model=xor", *QUICK],
-    "mlp": ["model=mlp", "data=digits", "model.dropout=0.2", "data.batch_size=8", "trainer.max_epochs=4", *QUICK],
+    "mlp": [*DIGITS, "data.batch_size=8", "trainer.max_epochs=4"],
     "population": ["data=digits", "population=3", "data.batch_size=16", "trainer.max_epochs=3", *QUICK],
+    "plateau": [
+        *DIGITS,
+        "trainer.max_epochs=6",
+        "scheduler=plateau",
+        "scheduler.patience=0",
+        "+scheduler.threshold=0.5",
+    ],
+    "plateau_2": [*DIGITS, "trainer.max_epochs=6", "scheduler=plateau", "+trainer.check_val_every_n_epoch=2"],
+    "cosine": [*DIGITS, "trainer.max_epochs=4", "scheduler=cosine", "+trainer.gradient_clip_val=0.5"],
+    "accumulation": [*DIGITS, "trainer.max_epochs=4", "+trainer.accumulate_grad_batches=3"],
+    "limits": [*DIGITS, "trainer.max_epochs=5", "+trainer.limit_train_batches=7", "+trainer.limit_val_batches=1"],
+    "max_steps": [*DIGITS, "trainer.max_epochs=-1", "+trainer.max_steps=130", "callbacks.last.every_n_steps=9"],
+    "val_check_quarter": [*DIGITS, "trainer.max_epochs=3", "+trainer.val_check_interval=0.25"],
+    "val_check_5": [*DIGITS, "trainer.max_epochs=2", "+trainer.val_check_interval=5", "callbacks.last.every_n_steps=4"],
+    "ema": [
+        *DIGITS,
+        "trainer.max_epochs=4",
+        f"+callbacks.ema.{CALLBACK}.EMAWeightAveraging",
+        "+callbacks.ema.decay=0.9",
+    ],
+    "swa": [
+        *[*DIGITS, "trainer.max_epochs=5", "scheduler=constant", "+callbacks.swa.swa_lrs=0.01"],
+        *[f"+callbacks.swa.{CALLBACK}.StochasticWeightAveraging", "+callbacks.swa.swa_epoch_start=1"],
+    ],
+    "early_stopping": [
+        *[*DIGITS, "trainer.max_epochs=9", "scheduler=constant", "optimizer.lr=0.1", "+callbacks.best.save_top_k=2"],
+        *[
+            f"+callbacks.stop.{CALLBACK}.EarlyStopping",
+            "+callbacks.stop.monitor=val/loss",
+            "+callbacks.stop.patience=1",
+        ],
+    ],
+    "lbfgs": ["model=linear_regression", "data=diabetes", "optimizer=lbfgs", "trainer.max_epochs=5", *QUICK],
+    "64-true": [*DIGITS, "trainer.max_epochs=4", "trainer.precision=64-true"],
+    "ddp_cpu": [*DIGITS, "trainer.max_epochs=3", "trainer=ddp_cpu"],  # two processes: 10 s a start
 }
 SWEEP = [
     *["-m", "data=digits", "trainer.max_epochs=4", "sweep=tpe", "sweep.n_trials=40", "sweep.pruner=median"],
     *["optimizer.lr=tag(log,interval(1e-5,1))", "model.hidden_features=[16],[64],[64,64]", "trainer=cpu"],
 ]
 SIGNALS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}  # and how a run should end
+
+
+class Writes:
+    """Counts what touches the files of a run folder, and kills the process just before the one of a number.
+
+    Python tells of it all before it is done: files that are opened to be written, renamed and removed.
+    """
+
+    def __init__(self, folder: Path, fatal: int | None) -> None:
+        self.folder, self.fatal, self.done = str(folder), fatal, 0
+        sys.addaudithook(self.see)
+
+    def see(self, event: str, args: tuple) -> None:
+        if event not in ("open", "os.rename", "os.remove", "os.link") or not str(args[0]).startswith(self.folder):
+            return
+        if event == "open" and not (args[2] or 0) & (os.O_WRONLY | os.O_RDWR):
+            return
+        self.done += 1
+        if self.done == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def train_py(args: list[str], output: Path) -> int:
@@ -64,15 +125,31 @@ def train_py(args: list[str], output: Path) -> int:
     return 0
 
 
-def train(overrides: list[str], log: Path, seconds: float | None = None, number: int = signal.SIGKILL) -> int:
-    """The exit code of `python train.py`, sent a signal after so many seconds where it is still at work."""
+def train(
+    overrides: list[str],
+    log: Path,
+    seconds: float | None = None,
+    number: int = signal.SIGKILL,
+    write: int | None = None,
+) -> int:
+    """The exit code of `python train.py`, sent a signal after so many seconds where it is still at work, or killed
+    before its write of that number. In a log beside it stands how many writes there were."""
     pid = os.fork()
     if pid == 0:
-        os._exit(train_py(overrides, log))
+        os.setsid()  # with the processes that it starts itself
+        run = next(
+            (text.partition("=")[2] for text in overrides if text.startswith(("hydra.run.dir=", "resume="))), "-"
+        )
+        writes = Writes(Path(run), write)
+        code = train_py(overrides, log)
+        log.with_suffix(".writes").write_text(str(writes.done))
+        os._exit(code)
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # what the killed one has left
             return os.waitstatus_to_exitcode(status)
         if deadline is not None and time.monotonic() > deadline:
             os.kill(pid, number)
@@ -102,14 +179,22 @@ def differences(left: dict, right: dict) -> list[str]:
     return [key for key, equal in same.items() if not equal]
 
 
-def torture(overrides: list[str], folder: Path, duration: float, rng: random.Random) -> tuple[Path, list[str]]:
+def torture(
+    overrides: list[str], folder: Path, duration: float, writes: Iterator[int], rng: random.Random
+) -> tuple[Path, list[str]]:
     """The folder of a run that was killed and went on until its end, and what happened to it."""
     run, log, events = folder / "run", folder / "log.txt", []
     folder.mkdir()
-    for _ in range(rng.randint(1, 3)):
-        number, seconds = rng.choice(list(SIGNALS)), rng.uniform(0, duration)
-        code = train(started(overrides, run), log, seconds, number)
-        events.append(f"{signal.Signals(number).name} after {seconds:.2f} s: {code}")
+    for kill in range(rng.randint(1, 3)):
+        command, number, seconds = started(overrides, run), rng.choice(list(SIGNALS)), rng.uniform(0, duration)
+        if kill == 0:
+            write = next(writes)
+            code = train(command, log, write=write)
+            events.append(f"SIGKILL before write {write}: {code}")
+            number = signal.SIGKILL
+        else:
+            code = train(command, log, seconds, number)
+            events.append(f"{signal.Signals(number).name} after {seconds:.2f} s: {code}")
         if code == 0:
             break
         if code not in (SIGNALS[number], -number):  # the latter where it was still starting
@@ -167,9 +252,11 @@ def main() -> None:
             if train([*RUNS[name], f"hydra.run.dir={peace}"], Path(path) / "log.txt") != 0:
                 sys.exit((Path(path) / "log.txt").read_text())
             duration, expected = time.monotonic() - start, result(peace)
+            writes = range(1, int((Path(path) / "log.writes").read_text()) + 1)
+            each = itertools.cycle(rng.sample(writes, len(writes)))
             for trial in range(args.kills):
                 folder = Path(path) / f"{name}{trial}"
-                run, events = torture(RUNS[name], folder, duration, rng)
+                run, events = torture(RUNS[name], folder, duration, each, rng)
                 try:
                     wrong = differences(expected, result(run))
                 except (OSError, KeyError) as error:

@@ -103,7 +103,9 @@ def test_a_run_leaves_everything_about_it_in_its_folder(run: Run) -> None:
     assert summary["status"] == "completed"
     assert summary["parameters"] == 64 * 256 + 256 + 256 * 10 + 10
     assert (summary["epochs"], summary["steps"], summary["seed"]) == (3, 3 * 45, 7)
-    assert summary["monitor"] == {"name": "val/loss", "mode": "min", "best": done.score}
+    best = metrics["val/loss"].idxmin()
+    place = {name: int(metrics.loc[best, name]) for name in ("epoch", "step")}
+    assert summary["monitor"] == {"name": "val/loss", "mode": "min", "best": done.score, **place}
     assert done.score == pytest.approx(metrics["val/loss"].min())
     assert summary["metrics"]["test/acc"] > 0.8
     assert metrics["epoch"].tolist() == [0, 1, 2]
@@ -231,7 +233,10 @@ def test_training_may_end_before_the_first_validation(limit: str, run: Run) -> N
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [
-        ("+trainer.limit_val_batches=0", "monitor=val/loss: is not logged, only lr, train/acc, train/loss"),
+        (
+            "+trainer.limit_val_batches=0",
+            "trainer.limit_val_batches=0: monitor=val/loss is never measured; monitor=null takes the last",
+        ),
         ("trainer.max_epochs=-1", "the scheduler is as long as the run"),
     ],
 )

@@ -1,5 +1,6 @@
 """The files of a run folder, read without torch or pandas, and written so that nobody ever sees half of one."""
 
+import csv
 import json
 import os
 from collections.abc import Iterator
@@ -61,6 +62,28 @@ def read_summary(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {"status": "unreadable"}
     return summary if isinstance(summary, dict) else {"status": "unreadable"}
+
+
+def read_course(folder: Path) -> str:
+    """metrics.csv without what is incomplete: lines that end early, as on a full disk, and those that hold no numbers.
+
+    Raises:
+        UserError: where no column is the epoch.
+    """
+    lines = (folder / "metrics.csv").read_text(errors="replace").splitlines(keepends=True)
+    header = next(csv.reader(lines[:1]), [])
+    if "epoch" not in header:
+        raise UserError(f"{folder / 'metrics.csv'}: is damaged, it has no column epoch")
+
+    def complete(line: str) -> bool:
+        values = next(csv.reader([line]), [])
+        try:
+            [float(value) for value in values if value]
+        except ValueError:
+            return False
+        return line.endswith("\n") and len(values) == len(header) and values[header.index("epoch")].isdecimal()
+
+    return lines[0] + "".join(line for line in lines[1:] if complete(line))
 
 
 def read_overrides(folder: Path) -> list[str]:

@@ -85,6 +85,17 @@ def fresh(trainer: L.Trainer) -> dict[str, float]:
     return values
 
 
+def best_of_metrics(trainer: L.Trainer) -> dict[str, str]:
+    """Whether the most or the least is best, by the metrics that the active loop has logged as objects."""
+    results: Any = trainer._results
+    found = {}
+    for metric in results.values():
+        higher = None if metric.is_tensor else metric.value.higher_is_better
+        if higher is not None:
+            found[results._forked_name(metric, on_step=False)[0]] = "max" if higher else "min"
+    return found
+
+
 def latest(trainer: L.Trainer) -> dict[str, float]:
     """The latest value of every score, without the `_step` and `_epoch` that Lightning adds beside some."""
     values = {name: value.item() for name, value in trainer.callback_metrics.items()}

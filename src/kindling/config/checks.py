@@ -55,6 +55,8 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
         found += _pair_problems(plain, asked)
     if "model" in sound:
         found += _idle_problems(cfg, asked)
+    if "trainer" in sound:
+        found += _limit_problems(plain["trainer"])
     if "optimizer" not in sound:
         sound.pop("scheduler", None)  # its values may come from there
     return [*found, *_construction_problems(sound)]
@@ -145,6 +147,16 @@ def _pair_problems(cfg: dict[str, Any], asked: Asked) -> Iterator[str]:
             f"{' or '.join(sorted(loss))}, the data are {' or '.join(sorted(data))}{_fitting('loss', data, asked)}"
             f"{'; or set data.task to what the target is' if 'task' in cfg['data'] else ''}"
         )
+
+
+def _limit_problems(trainer: dict[str, Any]) -> Iterator[str]:
+    """Limits that leave nothing to learn from, and intervals that Lightning would divide by."""
+    for key in ("max_epochs", "max_steps", "limit_train_batches"):
+        if trainer.get(key) == 0:
+            yield f"trainer.{key}=0: nothing would be trained; debug=fast_dev_run tries everything in one step"
+    for key in ("check_val_every_n_epoch", "val_check_interval"):
+        if trainer.get(key) == 0:
+            yield f"trainer.{key}=0: should be more; trainer.limit_val_batches=0 leaves validation out"
 
 
 def _tasks(node: dict[str, Any] | None) -> set[str]:

@@ -193,9 +193,11 @@ class SupervisedModule(LightningModule):
         optimizer = self.make_optimizer(self.parameters(), **self._fused())
         self.schedule_length = self._num_steps() if length_argument(self.make_scheduler) else None
         scheduler = self._schedule(optimizer)
-        schedule = {"scheduler": scheduler, "interval": "step" if self.schedule_length else "epoch"}
+        schedule: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if self.schedule_length else "epoch"}
         if isinstance(scheduler, ReduceLROnPlateau):
             schedule["monitor"] = self.monitor
+            if not self.monitor.startswith("train"):  # else it would be asked in epochs that are not validated
+                schedule["frequency"] = self.trainer.check_val_every_n_epoch or 1
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]
 
     def _fused(self) -> dict[str, bool]:

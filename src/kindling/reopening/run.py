@@ -1,5 +1,6 @@
 """A run, opened again from its folder or from a checkpoint alone."""
 
+import io
 import json
 import math
 import warnings
@@ -18,6 +19,7 @@ from kindling.config.construct import construct
 from kindling.data.setup import set_up_once
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
+from kindling.folders import read_course
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
 from kindling.process import quiet
@@ -64,9 +66,14 @@ class Run:
         """What the model is read from: the best checkpoint of a folder, or the last where that is all there is."""
         if not self.path.is_dir():
             return self.path
-        for file in (self.folder / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")):
-            if file.exists():
-                return file
+        best, last = (self.folder / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+        if best.exists():
+            return best
+        others = sorted(file.name for file in best.parent.glob("*.ckpt") if file != last)
+        if others:  # which of them is the best, a run says when it ends
+            raise UserError(f"{self.folder}: has no checkpoints/best.ckpt; name one of {', '.join(others[:9])}")
+        if last.exists():
+            return last
         raise UserError(f"{self.folder}: has no checkpoints/best.ckpt; name the folder of a run, or a checkpoint")
 
     @cached_property
@@ -88,7 +95,7 @@ class Run:
         """A row an epoch, and one a validation within an epoch."""
         import pandas as pd
 
-        return pd.read_csv(self._record("metrics.csv"))
+        return pd.read_csv(io.StringIO(read_course(self._record("metrics.csv").parent)))
 
     def _record(self, name: str) -> Path:
         if not (self.folder / name).exists():

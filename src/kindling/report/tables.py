@@ -1,11 +1,14 @@
 """A sweep as tables."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kindling.errors import UserError
+from kindling.folders import read_course
 from kindling.report.sweep_folder import SweepFolder
 
 Sweep = str | Path | SweepFolder
@@ -91,11 +94,9 @@ def curves(sweep: Sweep) -> pd.DataFrame:
     parts = [pd.DataFrame({"job": pd.Series(dtype=int), "epoch": pd.Series(dtype=int)})]
     for job in sweep.jobs():
         try:
-            part = pd.read_csv(sweep.folder / str(job) / "metrics.csv", on_bad_lines="skip", encoding_errors="replace")
-        except (OSError, ValueError):  # missing, empty, or no table at all
+            part = pd.read_csv(io.StringIO(read_course(sweep.folder / str(job))))
+        except (OSError, UserError):  # missing, empty, or no table at all
             continue
-        if "epoch" in part:
-            part = part.apply(pd.to_numeric, errors="coerce").dropna(subset=["epoch"])
-            parts.append(part.astype({"epoch": int}).assign(job=job))
+        parts.append(part.assign(job=job))
     joined = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     return joined[["job", "epoch", *(name for name in joined.columns if name not in ("job", "epoch"))]]

@@ -8,19 +8,26 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, DeviceStatsMonitor, LearningRateMonitor, ThroughputMonitor
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    Callback,
+    DeviceStatsMonitor,
+    LearningRateFinder,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ThroughputMonitor,
+)
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
-from kindling import abilities
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
 from kindling.data.setup import set_up_once
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, listed
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
 from kindling.population.build import populate
@@ -28,8 +35,11 @@ from kindling.population.callbacks import member_callbacks
 from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
 from kindling.running.record import Record
+from kindling.running.saving import keep_several, saving_problems, tell_apart
 from kindling.running.steps import steps_per_call
 from kindling.running.watch import Watch
+from kindling.running.watched import Monitors, monitor_problems, watched
+from kindling.running.weights import OneSetOfWeights
 
 ASK_FOR_A_LOGGER = (LearningRateMonitor, DeviceStatsMonitor, ThroughputMonitor)
 
@@ -39,6 +49,7 @@ class Parts:
     trainer: L.Trainer
     datamodule: L.LightningDataModule
     model: L.LightningModule
+    chosen: Mapping[str, Callback]  # those of the config, by name
 
 
 def build(
@@ -55,11 +66,12 @@ def build(
     set_up_once(datamodule, cfg.seed)
     make_model, told = model_maker(cfg, datamodule)
     model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
-    check_monitor(cfg, model)
+    chosen = {name: construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None}
+    check_callbacks(cfg, model, chosen)
     if cfg.compile:
         model.compile()  # in place: the names in checkpoints stay
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    callbacks = callbacks_of(cfg, [Origin(plain, told), *more_callbacks])
+    callbacks = callbacks_of(cfg, chosen, [Origin(plain, told), *more_callbacks])
     loggers = [
         construct(f"logger.{name}", node, **same_run(node, logger_ids.get(name))) for name, node in cfg.logger.items()
     ]
@@ -71,40 +83,44 @@ def build(
     others = [callback for callback in callbacks if callback not in late]
     trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers)
     trainer.callbacks += late  # which Lightning would take for checkpoints
+    trainer.callbacks.sort(key=lambda callback: not isinstance(callback, Monitors))
     if not trainer.loggers and any(isinstance(callback, ASK_FOR_A_LOGGER) for callback in callbacks):
         trainer.loggers = [DummyLogger()]  # they refuse to run without one
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's
         trainer.strategy.checkpoint_io = AtomicCheckpointIO(cfg.on_save_error)
     for logger in trainer.loggers:
         logger.log_hyperparams(plain)
-    return Parts(trainer, datamodule, model)
+    return Parts(trainer, datamodule, model, chosen)
 
 
-def callbacks_of(cfg: DictConfig, more: Sequence[Callback]) -> list[Callback]:
+def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence[Callback]) -> list[Callback]:
     """Those of the config and those of every run, in the order that their work needs.
 
     The record comes before every checkpoint, and the checkpoint that a run goes on from last: it saves what the others
     have come to.
     """
-    chosen = [construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None]
-    callbacks = [ResumableLoaders(cfg.seed), Watch(), Record(Path(cfg.run_dir), cfg.monitor), *chosen, *more]
+    for callback in chosen.values():
+        if isinstance(callback, ModelCheckpoint) and callback.save_top_k not in (0, 1):
+            keep_several(callback)
+    tell_apart(chosen)
+    monitors = Monitors(watched(cfg, chosen))
+    every = [ResumableLoaders(cfg.seed), Watch(), monitors, OneSetOfWeights(), Record(Path(cfg.run_dir))]
+    callbacks = [*every, *chosen.values(), *more]
     if cfg.population > 1:
         callbacks = member_callbacks(cfg, callbacks)
     return sorted(callbacks, key=lambda callback: isinstance(callback, LastCheckpoint))
 
 
-def check_monitor(cfg: DictConfig, model: L.LightningModule) -> None:
+def check_callbacks(cfg: DictConfig, model: L.LightningModule, chosen: Mapping[str, Callback]) -> None:
     """Raises:
-    UserError: where the model says what it logs, and the monitor is nothing of that, or its best the other one.
+    UserError: with all that is wrong in what the callbacks watch and save, as far as the model says what it logs.
     """
-    scores = abilities.scores(model)
-    if not scores or cfg.monitor is None:
-        return
-    if cfg.monitor not in scores:
-        raise UserError(
-            f"monitor={cfg.monitor}: {cfg.model._target_} measures no such thing, only {', '.join(scores)}"
-            f"{did_you_mean(cfg.monitor, scores)}"
-        )
-    if scores[cfg.monitor] not in (None, cfg.mode):
-        best = scores[cfg.monitor]
-        raise UserError(f"mode={cfg.mode}: for monitor={cfg.monitor} the best is the {best}imum; set mode={best}")
+    found = [*monitor_problems(cfg, model, chosen), *saving_problems(cfg, model, chosen)]
+    for name, callback in chosen.items():
+        if isinstance(callback, LearningRateFinder | BatchSizeFinder):
+            found.append(
+                f"callbacks.{name}: a {type(callback).__name__} would change settings that the run has recorded; leave "
+                "it out, and compare values with -m"
+            )
+    if found:
+        raise UserError(listed(found))

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from kindling.checkpoints.format import about, plain_part
-from kindling.lightning_internals import latest
+from kindling.lightning_internals import fresh, latest
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class ProgressBar(TQDMProgressBar):
     def __init__(self, refresh_rate: int = 50) -> None:
         super().__init__(refresh_rate, leave=True)
         self.in_terminal = sys.stdout.isatty()
+        self.validated: set[str] = set()  # what the validation of this epoch has measured
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
@@ -72,9 +73,15 @@ class ProgressBar(TQDMProgressBar):
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_validation_end(trainer, pl_module)
+        self.validated = set(fresh(trainer))
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_epoch_end(trainer, pl_module)
+        new, self.validated = self.validated | fresh(trainer).keys(), set()
         if not self.in_terminal and trainer.is_global_zero:
-            metrics = self.get_metrics(trainer, pl_module)
-            metrics = metrics or latest(trainer)
-            log.info("epoch %d  %s", trainer.current_epoch, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+            metrics = self.get_metrics(trainer, pl_module) or latest(trainer)
+            told = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name in new)
+            if told:  # else the epoch was not validated
+                log.info(f"epoch {trainer.current_epoch}  {told}")

@@ -12,6 +12,9 @@ from kindling.config.asked import Asked
 from kindling.folders import SPREADS
 from kindling.lightning_internals import latest
 from kindling.population.model import Population
+from kindling.running.best import Best
+from kindling.running.build import Parts
+from kindling.running.ending import ending
 from kindling.running.watch import Watch
 
 
@@ -31,17 +34,19 @@ def before_training(
     }
 
 
-def after_training(
-    cfg: DictConfig, trainer: L.Trainer, datamodule: L.LightningDataModule, model: L.LightningModule, score: float
-) -> dict[str, Any]:
-    monitor = {"name": cfg.monitor, "mode": cfg.mode, "best": score}
+def after_training(cfg: DictConfig, parts: Parts, best: Best) -> dict[str, Any]:
+    trainer, model = parts.trainer, parts.model
+    monitor = {"name": cfg.monitor, "mode": cfg.mode, "best": best.score}
+    if best.step is not None:
+        monitor |= {"epoch": best.epoch, "step": best.step}
     if isinstance(model, Population) and model.best_values:
-        best, scores = model.best_member, model.best_scores
-        monitor["best_seed"] = model.seeds[best]
-        monitor["best_member"] = float(scores[best])
+        member, scores = model.best_member, model.best_scores
+        monitor["best_seed"] = model.seeds[member]
+        monitor["best_member"] = float(scores[member])
         monitor["diverged"] = int((~scores.isfinite()).sum())
     facts = {
         "monitor": monitor,
+        "ended": ending(trainer, parts.chosen),
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "parameters": count_parameters(model) // cfg.population,
@@ -100,4 +105,5 @@ def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
         epochs = steps
     if "optimizers" in summary:
         epochs += f", {steps} of {summary['optimizers']} optimizers together,"
-    return f"{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}".lstrip()
+    early = f"ended early: {summary['ended']['reason']}\n" if summary["ended"]["early"] else ""
+    return f"{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{early}{cfg.run_dir}".lstrip()

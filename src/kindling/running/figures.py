@@ -1,15 +1,15 @@
 """The figures of a run, written as PNG files into its folder."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 
 from kindling import abilities
-
-DIVIDED = (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy)  # the model among the processes
+from kindling.folders import read_course
+from kindling.running.weights import DIVIDED
 
 
 class Figures(Callback):
@@ -35,7 +35,7 @@ def draw(run_dir: Path, model: L.LightningModule | None = None, datamodule: Any 
     from kindling.running.curves import learning_curves
 
     if (run_dir / "metrics.csv").exists():
-        figure = learning_curves(pd.read_csv(run_dir / "metrics.csv"))
+        figure = learning_curves(pd.read_csv(io.StringIO(read_course(run_dir))))
         if figure is not None:
             save(run_dir, "learning_curves", figure)
     if model is not None:

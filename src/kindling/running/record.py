@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from kindling import abilities
 from kindling import lightning_internals as internals
-from kindling.errors import UserError, did_you_mean
-from kindling.folders import write_whole
+from kindling.errors import UserError
+from kindling.folders import read_course, write_whole
 from kindling.running.callbacks import Late
 
 
@@ -24,20 +23,19 @@ class Record(Late):
     rows that its checkpoint does not know.
     """
 
-    def __init__(self, run_dir: Path, monitor: str | None) -> None:
+    def __init__(self, run_dir: Path) -> None:
         self.path = run_dir / "metrics.csv"
-        self.monitor = monitor
         self.num_rows = 0
         self.last: dict[str, Any] = {}
         self.pending: dict[str, float] = {}  # of the validation that comes with the end of the epoch
-        self.seen: set[str] = set()
+        self.places: dict[str, tuple[int, int]] = {}  # epoch and step at which each score was measured last
 
     def state_dict(self) -> dict[str, Any]:
-        return {"num_rows": self.num_rows, "last": self.last, "pending": self.pending, "seen": sorted(self.seen)}
+        return {"num_rows": self.num_rows, "last": self.last, "pending": self.pending, "places": self.places}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.num_rows, self.last = state_dict["num_rows"], dict(state_dict["last"])
-        self.pending, self.seen = dict(state_dict["pending"]), set(state_dict["seen"])
+        self.pending, self.places = dict(state_dict["pending"]), dict(state_dict.get("places", {}))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._writes(trainer):
@@ -46,34 +44,26 @@ class Record(Late):
             self._write(self._rows()[: self.num_rows])
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn != "fit" or trainer.sanity_checking:
+        if trainer.sanity_checking:
             return
-        self.pending = self._checked(trainer, pl_module, internals.fresh(trainer), validated=True)
-        if not trainer.is_last_batch:
+        self.pending = self._measured(trainer, pl_module)
+        if trainer.state.fn != "fit" or not trainer.is_last_batch:  # the former: once more, after training
             self._add(trainer, {})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        validates = trainer.enable_validation and is_overridden("validation_step", pl_module)
-        self._add(trainer, self._checked(trainer, pl_module, internals.fresh(trainer), validated=not validates))
+        self._add(trainer, self._measured(trainer, pl_module))
 
-    def _checked(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, values: dict[str, float], validated: bool
-    ) -> dict[str, float]:
+    def _measured(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, float]:
         """Raises:
-        UserError: where one is not finite, or where none is the monitor once all have been seen.
+        UserError: where a score is not finite.
         """
-        self.seen |= values.keys() | internals.latest(trainer).keys()
+        values = internals.fresh(trainer)
+        self.places |= dict.fromkeys(values, (trainer.current_epoch, trainer.global_step))
         wrong = abilities.ends_on_nan(pl_module) and not all(map(math.isfinite, values.values()))
         wrong = internals.any_process(trainer, wrong)
         for name, value in values.items():
             if wrong and not math.isfinite(value):
                 raise UserError(f"{name} became {value} in epoch {trainer.current_epoch} at step {trainer.global_step}")
-        if self.monitor and validated and self.monitor not in self.seen and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            logged = f"only {', '.join(sorted(self.seen))}" if self.seen else "and nothing else"
-            raise UserError(
-                f"monitor={self.monitor}: is not logged, {logged}{did_you_mean(self.monitor, self.seen)} "
-                "(monitor=null takes the last checkpoint for the best)"
-            )
         return values
 
     def _add(self, trainer: L.Trainer, values: dict[str, float]) -> None:
@@ -97,11 +87,10 @@ class Record(Late):
 
     def _columns(self) -> list[str]:
         with self.path.open(newline="") as file:
-            return next(csv.reader(file))
+            return next(csv.reader(file), [])
 
     def _rows(self) -> list[dict[str, Any]]:
-        with self.path.open(newline="") as file:
-            return list(csv.DictReader(file))
+        return list(csv.DictReader(io.StringIO(read_course(self.path.parent))))
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
         """All of them; a score that comes up later gets a column of its own, empty in the rows before."""

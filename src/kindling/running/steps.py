@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler, ModelCheckpoint, ProgressBar
 from omegaconf import DictConfig
 
 from kindling.checkpoints.last import LastCheckpoint
@@ -85,6 +85,8 @@ def _obstacles(cfg: DictConfig, model: L.LightningModule, datamodule: Any, callb
         if getattr(type(model), name) is not getattr(SupervisedModule, name):
             yield f"the model's own {name}"
     for callback in callbacks:
+        if isinstance(callback, GradientAccumulationScheduler):
+            yield "gradients that are accumulated"
         known = isinstance(callback, ProgressBar | LastCheckpoint | ResumableLoaders | Watch) or (
             isinstance(callback, ModelCheckpoint)
             and not callback._every_n_train_steps

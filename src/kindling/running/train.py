@@ -20,11 +20,14 @@ from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
 from kindling.process import exit_codes, quiet, rank
 from kindling.reopening.run import Run
-from kindling.running import facts, figures, testing
+from kindling.running import facts, figures
+from kindling.running.best import best_weights
 from kindling.running.build import Parts, build
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
+from kindling.running.resumed import AsAsked, callback_problems, changes, kept_problems
 from kindling.running.summary import open_summary
+from kindling.running.testing import test
 
 log = logging.getLogger(__name__)
 
@@ -50,26 +53,28 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     resume, cfg.resume = cfg.resume, None  # how a run was started once more is no part of what it is
     check(cfg, asked, resume, checked)
     leave_out_idle_parts(cfg)
-    checkpoint = checkpoint_to_go_on_from(resume) if resume else None
+    checkpoint, changed = checkpoint_to_go_on_from(resume, cfg) if resume else (None, {})
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     with lock, log_to(run_dir), open_summary(cfg, asked, bool(resume)) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
             parts = build(cfg, callbacks, summary.get("loggers", {}))
+            if changed:
+                take_changes(changed, parts)
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
             log.info(facts.headline(summary))
             if not checkpoint:
                 begin(cfg, parts)
         with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
             parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=checkpoint)
-        best, score = testing.best_checkpoint(cfg, parts)
-        summary.update(facts.after_training(cfg, parts.trainer, parts.datamodule, parts.model, score))
+        best = best_weights(cfg, parts)
+        summary.update(facts.after_training(cfg, parts, best))
         summarise_data(summary, parts)
         if pruned:
             summary["epochs"] += 1  # Lightning has not counted the one that it was given up after
             raise pruned[0]
         with summary.timed("test"):
-            summary["metrics"] = testing.test(cfg, parts, best)
+            summary["metrics"] = test(cfg, parts, best)
         log.info(facts.footer(cfg, summary))
     if draw and rank() == 0:
         figures.draw_of_run(run_dir, parts.trainer, parts.model, parts.datamodule)
@@ -123,10 +128,10 @@ def summarise_data(summary: dict[str, Any], parts: Parts) -> None:
 
 @contextmanager
 def in_a_sentence() -> Iterator[None]:
-    """What Lightning says of settings that do not go together."""
+    """What Lightning says of settings that do not go together, and of packages that they need."""
     try:
         yield
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ModuleNotFoundError) as error:
         raise UserError(" ".join(str(error).split())) from error
 
 
@@ -140,19 +145,36 @@ def pruned_later() -> Iterator[list[Pruned]]:
         pruned.append(reason)
 
 
-def checkpoint_to_go_on_from(resume: str) -> Path | None:
-    """The checkpoint named, or the newest of the run; None where it stopped before its first.
+def checkpoint_to_go_on_from(resume: str, cfg: DictConfig) -> tuple[Path | None, dict[str, tuple[Any, Any]]]:
+    """The checkpoint named, or the newest of the run, None where it stopped before its first; and by key, what it was
+    trained with and `cfg` says otherwise.
 
     Raises:
-        UserError: where the checkpoint cannot be used.
+        UserError: where the checkpoint cannot be used, or overrules what is asked for.
     """
     path = Path(resume)
     if path.is_dir():
         last = path / "checkpoints" / "last.ckpt"
         others = sorted(path.glob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
         if not last.exists() and not others:
-            return None
+            return None, {}
         path = last if last.exists() else others[-1]  # never from the start again over what has been saved
-    if "progress" not in load(path):
+    content = load(path)
+    if "progress" not in content:
         raise UserError(f"resume={path}: holds weights alone; init_from={path} starts a new run from them")
-    return path
+    now: Any = OmegaConf.to_container(cfg, resolve=True)
+    changed = changes(content["config"], now)
+    problems = list(kept_problems(changed, resume))
+    if problems:
+        raise UserError(listed(problems))
+    return path, changed
+
+
+def take_changes(changed: dict[str, tuple[Any, Any]], parts: Parts) -> None:
+    """Raises:
+    UserError: where a callback cannot take them.
+    """
+    problems = list(callback_problems(changed, parts.chosen))
+    if problems:
+        raise UserError(listed(problems))
+    parts.trainer.callbacks.insert(0, AsAsked(changed, parts.chosen))  # type: ignore[attr-defined]

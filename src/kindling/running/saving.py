@@ -1,0 +1,79 @@
+"""What the callbacks that save checkpoints are told to save, held against the run before it learns."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from omegaconf import DictConfig
+
+from kindling import abilities
+
+
+def saving_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mapping[str, Callback]) -> Iterator[str]:
+    """Where a checkpoint would be overwritten by another, or hold other weights than its score was measured with."""
+    places: dict[Path, str] = {}
+    for name, callback in callbacks.items():
+        if not isinstance(callback, ModelCheckpoint):
+            continue
+        node, key = cfg.callbacks[name], f"callbacks.{name}"
+        file = str(callback.filename or "{epoch}-{step}")
+        place = Path(callback.dirpath or f"{cfg.run_dir}/checkpoints").absolute() / file
+        if place in places:
+            yield f"{key}.filename={file}: {places[place]} saves to the same file; name them apart"
+        places.setdefault(place, key)
+        if file == "best" and callback.monitor != cfg.monitor:
+            yield (
+                f"{key}.monitor={callback.monitor}: best.ckpt is the best by monitor={cfg.monitor}; set "
+                f"monitor={callback.monitor} instead, or another {key}.filename"
+            )
+        if node.get("auto_insert_metric_name", True) and any("/" in part for part in re.findall(r"{(.*?)}", file)):
+            yield (
+                f"{key}.filename={file}: the slash would make folders; write the names yourself, and set "
+                f"+{key}.auto_insert_metric_name=false"
+            )
+        if node.get("save_weights_only") and callback.monitor == cfg.monitor:
+            yield (
+                f"{key}.save_weights_only=true: what a run is opened again with would be missing; leave it out "
+                "(scripts/export.py RUN writes weights alone)"
+            )
+        if cfg.population > 1 and callback.save_top_k not in (0, 1) and callback.monitor == cfg.monitor:
+            yield f"{key}.save_top_k={callback.save_top_k}: of a population the best member alone is kept"
+        yield from _stale(cfg, model, callback, key)
+
+
+def _stale(cfg: DictConfig, model: L.LightningModule, callback: ModelCheckpoint, key: str) -> Iterator[str]:
+    """Settings that save at other moments than those at which the monitor is measured."""
+    node = cfg.callbacks[key.partition(".")[2]]
+    at_steps = str(callback.monitor).startswith("train") and callback.monitor not in abilities.scores(model)
+    if callback.monitor is None or at_steps:
+        return
+    for setting in ("every_n_train_steps", "train_time_interval"):
+        if node.get(setting):
+            yield (
+                f"{key}.{setting}={node[setting]}: the weights would not be those that {callback.monitor} was measured "
+                f"with; leave it out, or set +{key}.monitor=null, or validate as often: +trainer.val_check_interval=..."
+            )
+    every = cfg.trainer.get("check_val_every_n_epoch", 1), cfg.trainer.get("val_check_interval", 1.0)
+    if node.get("save_on_train_epoch_end") and every != (1, 1.0) and not str(callback.monitor).startswith("train"):
+        yield (
+            f"{key}.save_on_train_epoch_end=true: the weights would not be those that {callback.monitor} was measured "
+            "with, since there is not a validation at the end of each epoch; leave it out"
+        )
+
+
+def keep_several(callback: ModelCheckpoint) -> None:
+    """Under names of their own, where the one that is given would be that of all."""
+    if callback.filename and "{" not in callback.filename:
+        callback.filename += "-{epoch}-{step}"
+
+
+def tell_apart(callbacks: Mapping[str, Callback]) -> None:
+    """Lightning refuses two callbacks that keep their state under one name, as those with the same monitor do."""
+    taken: set[str] = set()
+    for name, callback in callbacks.items():
+        if callback.state_key in taken:
+            kind = type(callback)
+            callback.__class__ = type(kind.__name__, (kind,), {"state_key": f"{callback.state_key} {name}"})
+        taken.add(callback.state_key)
