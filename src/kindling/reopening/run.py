@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.checkpoints.format import load
 from kindling.config.construct import construct
-from kindling.data.setup import set_up_once
+from kindling.data.setup import keep_in_precision, set_up_once
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
 from kindling.models.base import SupervisedModule
@@ -115,6 +115,7 @@ class Run:
         """The datamodule as the checkpoint describes it, without its rows."""
         datamodule: Any = construct("data", self.cfg.data)
         set_up_once(datamodule, self.cfg.seed)
+        keep_in_precision(datamodule, self.cfg.trainer.get("precision"))
         saved = self._content["config"]["data"]["_target_"]
         if self.cfg.data._target_ == saved:
             for name, value in self._content.get("data", {}).get("attributes", {}).items():

@@ -19,7 +19,7 @@ from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
-from kindling.data.setup import set_up_once
+from kindling.data.setup import keep_in_precision, set_up_once
 from kindling.errors import UserError, did_you_mean
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
@@ -53,6 +53,7 @@ def build(
     torch.set_float32_matmul_precision("high")  # TensorFloat-32 where a GPU has it; nothing changes elsewhere
     datamodule = construct("data", cfg.data)
     set_up_once(datamodule, cfg.seed)
+    keep_in_precision(datamodule, cfg.trainer.get("precision"))
     make_model, told = model_maker(cfg, datamodule)
     model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     check_monitor(cfg, model)
