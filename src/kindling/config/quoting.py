@@ -13,9 +13,10 @@ WORDS = re.compile(r"""'[^']*'|"[^"]*"|[^\s\[\]{}(),:='"]+(?: +[^\s\[\]{}(),:='"
 
 def argument(key: str, value: str | list[str]) -> str:
     """What to type in a shell for that key to have that value."""
-    words = [value] if isinstance(value, str) else value
-    written = [word if _parsed(f"{key}={word}") == word else f'"{_escaped(word)}"' for word in words]
-    return shlex.quote(f"{key}={written[0]}" if isinstance(value, str) else f"{key}=[{','.join(written)}]")
+    if isinstance(value, str):
+        return shlex.quote(f"{key}={value if _parsed(f'{key}={value}') == value else _quoted(value)}")
+    words = [word if _parsed(f"{key}=[{word},.]") == [word, "."] else _quoted(word) for word in value]
+    return shlex.quote(f"{key}=[{','.join(words)}]")
 
 
 def as_text(text: str) -> str:
@@ -38,9 +39,9 @@ def _needs_none(word: str) -> bool:
     return word.isascii() or word[0] in "'\""
 
 
-def _escaped(word: str) -> str:
-    """For double quotes: backslashes count only where they precede one."""
-    return re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), word)
+def _quoted(word: str) -> str:
+    """Backslashes count only where they precede a quote."""
+    return '"' + re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), word) + '"'
 
 
 def _parsed(text: str) -> Any:

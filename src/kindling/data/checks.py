@@ -9,7 +9,7 @@ import numpy as np
 
 from kindling.config.quoting import argument
 from kindling.data import columns
-from kindling.data.numbers import is_written, styles_of
+from kindling.data.numbers import Style, is_written, styles_of
 from kindling.data.reading import Reading
 from kindling.errors import UserError, did_you_mean, legible
 
@@ -120,11 +120,7 @@ def _warnings(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> Iterable[st
     for name, column in x.items():
         num_texts = column.nunique() if columns.is_text(column) else 0
         if num_texts > len(x) / 2:
-            cells = columns.different(column)
-            odd = [cell for cell in cells if not is_written([cell], style)]
-            mostly = f", most of them numbers, but for such as {legible(odd[0])!r}" if len(odd) < len(cells) / 2 else ""
-            hint = "data.missing can name what means no value" if mostly else "data.features can leave it out"
-            yield f"column {name} has {num_texts} different texts in {len(x)} rows{mostly}; {hint}"
+            yield f"column {name} has {num_texts} different texts in {len(x)} rows{_advice(column, style)}"
         if columns.counts(column):
             yield f"column {name} counts the rows; where it means no more than that, data.features can leave it out"
         for target in y:
@@ -132,3 +128,18 @@ def _warnings(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> Iterable[st
                 yield f"column {name} is the same as the target {target}, and tells it; data.features can leave it out"
     for name, original in columns.copies(x).items():
         yield f"column {name} is the same as {original}; data.features can leave it out"
+
+
+def _advice(column: "pd.Series", style: Style) -> str:
+    """What a column may be of which each row has its own text: numbers with a word among them, or hardly legible."""
+    cells = columns.different(column)
+    odd = [cell for cell in cells if not is_written([cell], style)]
+    if len(odd) < len(cells) / 2:
+        return f", most of them numbers, but for such as {legible(odd[0])!r}; data.missing can name what means no value"
+    of_digits = [cell for cell in cells if 2 * sum(map(str.isdigit, cell)) >= len(cell)]
+    if len(of_digits) > len(cells) / 2:
+        return (
+            f", such as {legible(of_digits[0])!r}; where these are numbers or dates, data.decimal, data.thousands or "
+            "data.dates can say how they are written"
+        )
+    return "; data.features can leave it out"

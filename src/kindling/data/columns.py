@@ -42,7 +42,8 @@ def converted(table: "pd.DataFrame", named: str, reading: Reading, names: Iterab
     new = {}
     for name in [name for name in table.columns if name in names]:
         if name in reading.dates:
-            new[name] = days(table[name], *reading.dates[name], named)
+            format_, first = reading.dates[name]
+            new[name] = days(table[name], format_, first, named)
         elif not reading.is_plain and is_text(table[name]):
             cells = different(table[name])
             if not cells or (numbers.is_written(cells, style) and numbers.without_words(cells) == cells):

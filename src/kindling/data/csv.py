@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
@@ -91,9 +90,11 @@ class CSV(TabularDataModule):
         self.given = checks.reading(separator, encoding, decimal, thousands, missing)
         self.dates = dates
         self.drop_missing = bool(drop_missing)
-        columns = (None if name is None else str(name) for name in (split, group, order))
+        columns = {
+            key: None if v is None else str(v) for key, v in (("split", split), ("group", group), ("order", order))
+        }
         test_file = None if test_path is None else Path(test_path)
-        self.division = Division(*columns, test_file, test_size, val_size, self.fold)
+        self.division = Division(**columns, test_path=test_file, test_size=test_size, val_size=val_size, fold=self.fold)
 
     def read(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
         import pandas as pd

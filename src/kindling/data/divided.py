@@ -80,7 +80,12 @@ class Division:
         fixed: Rows = {"test": np.arange(num_rows, len(by))} if self.test_path else {}
         rest = np.arange(num_rows)
         if self.split is not None:
-            fixed = {**named_rows(by[self.split][:num_rows], self.split, named), **fixed}
+            said = named_rows(by[self.split][:num_rows], self.split, named)
+            if fixed.keys() & said.keys():
+                raise UserError(
+                    f"data.split={self.split}: says test of rows of {named}, and data.test_path is the test"
+                )
+            fixed |= said
             rest = fixed.pop("train")
         sizes: dict[SplitName, int] = {}
         for name, size in (("test", self.test_size), ("val", self.val_size)):

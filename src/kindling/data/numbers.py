@@ -107,5 +107,5 @@ def _mixed(fitting: dict[str, set[Style]], columns: dict[str, list[str]], named:
 
 def _telling(cells: list[str], styles: set[Style]) -> str:
     """A number that has a mark in it."""
-    marks = set(chain(*DECIMALS, *THOUSANDS[1:]))  # type: ignore[arg-type]
+    marks = set(chain(*DECIMALS, *THOUSANDS[1:]))
     return legible(next((cell for cell in without_words(cells) if marks & set(cell)), cells[0]))

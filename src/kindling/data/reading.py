@@ -72,14 +72,14 @@ def read_table(path: Path, named: str, reading: Reading | None = None, types: An
     import pandas as pd
 
     reading = reading or Reading()
-    words = {} if reading.missing is None else {"keep_default_na": False, "na_values": ["", *reading.missing]}
+    words: Any = {} if reading.missing is None else {"keep_default_na": False, "na_values": ["", *reading.missing]}
     try:
         encoding = encoding_of(path, named, reading.encoding)
         with path.open(encoding=encoding, newline="") as file:
             separator = separator_of(file, named, reading.separator)
             check_rows(file, separator, named)
             file.seek(0)
-            table = pd.read_csv(file, sep=separator, dtype=types, low_memory=False, **words)  # type: ignore[arg-type]
+            table = pd.read_csv(file, sep=separator, dtype=types, low_memory=False, **words)
             table.attrs["separator"] = separator
             return table
     except FileNotFoundError:
