@@ -219,11 +219,10 @@ def test_what_says_nothing_is_left_out_loudly(table: Made, caplog: pytest.LogCap
     content = rows(*[f"{i},{70 - i},{i % 3},{i % 3}.0,{i + 1},x{i % 2},{i / 2}" for i in range(30)], header=header)
     assert columns(table(content)).keys() == {"a", "day", "b=x0", "b=x1", "y"}
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    index = "is left out: a saved index, which says nothing of a new row; data.features can name it"
     assert warnings == [
-        f"WARNING: column Unnamed: 0 {index}",
-        f"WARNING: column id {index}",
-        "WARNING: column a.1 is left out: the same as a; data.features can name it",
+        "WARNING: column Unnamed: 0, id is left out: a saved index, which says nothing of a new row; data.features can "
+        "name it",
+        "WARNING: column a.1 is left out: the same as another column; data.features can name it",
         "WARNING: column day counts the rows; where it means no more than that, data.features can leave it out",
     ]
     named = table(content, features=["id", "a", "a.1"])
@@ -235,9 +234,9 @@ def test_a_copy_of_the_target_and_numbers_among_texts_are_told(table: Made, capl
     table(rows(*[f"{i / 2},{i if i else 'n.v.'},{i / 2}" for i in range(30)], header="copy,a,y"))
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warnings == [
-        "WARNING: column copy is the same as the target y, and tells it; data.features can leave it out",
         "WARNING: column a has 30 different texts in 30 rows, most of them numbers, but for such as 'n.v.'; "
         "data.missing can name what means no value",
+        "WARNING: column copy is the same as the target y, and tells it; data.features can leave it out",
     ]
 
 
@@ -419,7 +418,7 @@ def test_names_with_special_characters_are_told_as_they_are_typed(name: str) -> 
     (*overrides,) = parse([f"data.target={name}"], problems)
     told = [*problems, *(one_text(override) for override in overrides if override.is_sweep_override())]
     for text in told:
-        words = text.partition("needs quotes: ")[2][:-1] or text.partition("as one text: ")[2]
+        words = text.partition("for the shell: ")[2] or text.partition("as one text: ")[2]
         (override,) = parse(shlex.split(words), [])
         assert override.value() == name
     assert told or overrides[0].value() == name

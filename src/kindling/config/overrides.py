@@ -30,14 +30,14 @@ def parse(texts: list[str], problems: list[str]) -> Iterator[Override]:
         try:
             yield parser.parse_override(in_quotes(text))
         except HydraException:
-            problems.append(
-                f"{text}: not of the form key=value (a value with special characters needs quotes{_such_as(text)})"
-            )
+            problems.append(_unread(text))
 
 
-def _such_as(text: str) -> str:
-    """The same in quotes, as it is typed in a shell."""
-    return f": {as_text(text)}" if re.match(r"[\w+~./@-]+=.", text) else ""
+def _unread(text: str) -> str:
+    """What is wrong with an override that is none, and where that is known, what is right."""
+    if not re.match(r"[\w+~./@-]+=.", text):
+        return f"{text}: not of the form key=value"
+    return f"{text}: needs quotes around the value, and around it all for the shell: {as_text(text)}"
 
 
 def options_of(override: Override) -> list[str]:

@@ -11,7 +11,7 @@ from kindling.config.quoting import argument
 from kindling.data import columns
 from kindling.data.numbers import Style, is_written, styles_of
 from kindling.data.reading import Reading
-from kindling.errors import UserError, did_you_mean, legible
+from kindling.errors import UserError, did_you_mean, legible, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,9 +45,7 @@ def names(key: str, wanted: list[str], table: "pd.DataFrame", named: Path) -> No
             typed = near.removeprefix("; did you mean ").removesuffix("?")
             how = f" ({argument(key, typed)})" if near and argument(key, typed) != f"{key}={typed}" else ""
             one = "; data.separator says what separates its columns" if table.shape[1] == 1 else ""
-            raise UserError(
-                f"{key}={name}: {named} has no such column, only {', '.join(table.columns)}{near}{how}{one}"
-            )
+            raise UserError(f"{key}={name}: {named} has no such column, only {some(table.columns)}{near}{how}{one}")
         if wanted.count(name) > 1:
             raise UserError(f"{key}={name}: the column is named twice")
 
@@ -107,7 +105,7 @@ def report(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> None:
         ("gaps filled", [name for name in x if x[name].isna().any()]),
     ):
         if found:
-            log.info("%s: %s", kind, ", ".join(map(str, found)))
+            log.info("%s: %s", kind, some(found))
     if not how.is_plain:
         marks = f"decimal {how.decimal}" + (f", thousands {how.thousands!r}" if how.thousands else "")
         log.info("numbers are read with %s", marks)
@@ -116,18 +114,22 @@ def report(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> None:
 
 
 def _warnings(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> Iterable[str]:
-    style = (how.decimal or ".", how.thousands)
-    for name, column in x.items():
-        num_texts = column.nunique() if columns.is_text(column) else 0
+    """Of ten thousand columns, one for all that have the same."""
+    leave_out, style = "data.features can leave it out", (how.decimal or ".", how.thousands)
+    many: dict[str, list[str]] = {}
+    for name, num_texts in ((name, x[name].nunique()) for name in x if columns.is_text(x[name])):
         if num_texts > len(x) / 2:
-            yield f"column {name} has {num_texts} different texts in {len(x)} rows{_advice(column, style)}"
-        if columns.counts(column):
-            yield f"column {name} counts the rows; where it means no more than that, data.features can leave it out"
-        for target in y:
-            if columns.comparable(column).equals(columns.comparable(y[target])):
-                yield f"column {name} is the same as the target {target}, and tells it; data.features can leave it out"
-    for name, original in columns.copies(x).items():
-        yield f"column {name} is the same as {original}; data.features can leave it out"
+            many.setdefault(_advice(x[name], style), []).append(f"{name} has {num_texts}")
+    for advice, names in many.items():
+        yield f"column {some(names)} different texts in {len(x)} rows{advice}"
+    if counting := [name for name in x if columns.counts(x[name])]:
+        yield f"column {some(counting)} counts the rows; where it means no more than that, {leave_out}"
+    targets = {target: columns.comparable(y[target]) for target in y}
+    for target, values in targets.items():
+        if same := [name for name in x if columns.comparable(x[name]).equals(values)]:
+            yield f"column {some(same)} is the same as the target {target}, and tells it; {leave_out}"
+    if copies := columns.copies(x):
+        yield f"column {some(f'{name} is the same as {other}' for name, other in copies.items())}; {leave_out}"
 
 
 def _advice(column: "pd.Series", style: Style) -> str:

@@ -117,19 +117,21 @@ def is_text(column: "pd.Series") -> bool:
     return column.dtype.kind not in "iufb"
 
 
-def idle(x: "pd.DataFrame") -> dict[str, str]:
-    """Columns that hold nothing to learn, each with why: a saved index, or the same as another column.
+def idle(x: "pd.DataFrame") -> dict[str, list[str]]:
+    """Columns that hold nothing to learn, by the reason: saved indices, and copies of other columns.
 
     An index tells the target of a sorted file, and nothing of a new row. Where only it would be left, it stays: a table
     of one feature may well count it.
     """
     index = [str(name) for name in x if is_index(str(name), x[name])]
-    reasons = dict.fromkeys(index, "a saved index, which says nothing of a new row") if len(index) < x.shape[1] else {}
-    return {**reasons, **{name: f"the same as {first}" for name, first in copies(x).items() if name not in reasons}}
+    index = index if len(index) < x.shape[1] else []
+    same = [name for name in copies(x) if name not in index]
+    reasons = {"a saved index, which says nothing of a new row": index, "the same as another column": same}
+    return {reason: names for reason, names in reasons.items() if names}
 
 
 def is_index(name: str, column: "pd.Series") -> bool:
-    """Whether it has another value in each row, and no name but that of a row number."""
+    """Whether it has another value in each row, and no name or that of a row number."""
     if UNNAMED.fullmatch(name):
         return bool(column.isna().all()) or column.nunique() == len(column)
     return name.strip().lower() in INDEX_NAMES and column.dtype.kind in "iu" and column.is_unique

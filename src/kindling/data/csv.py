@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from kindling.data.divided import Division, Rows
 from kindling.data.encoder import numbers
 from kindling.data.reading import read_table, restored
 from kindling.data.tabular import TabularDataModule
-from kindling.errors import UserError
+from kindling.errors import UserError, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,13 +136,17 @@ class CSV(TabularDataModule):
         else:  # numbers that pandas takes for texts, and some of which it reads wrong
             table = read_columns(self.path, named, self.reading, names)
         reasons = idle(table[features]) if self.features is None else {}
-        for name, reason in reasons.items():
-            log.warning("WARNING: column %s is left out: %s; data.features can name it", name, reason)
-        return table, [name for name in features if name not in reasons]
+        for reason, names in reasons.items():
+            log.warning("WARNING: column %s is left out: %s; data.features can name it", some(names), reason)
+        return table, [name for name in features if name not in chain(*reasons.values())]
 
     def _known(self, path: Path, key: str) -> "tuple[pd.DataFrame, list[str]]":
         """Likewise, as the model has learned to read it."""
         features = list(self.encoder.columns)
+        if self.features is not None and set(self.features) != set(features):
+            raise UserError(
+                f"data.features={self.features}: the model has learned from {some(features)}, and from these alone"
+            )
         table = self.read_known(path, f"{key}={path}", self._numeric())
         self._check_names(table, path)
         return table, features

@@ -122,19 +122,7 @@ class Run:
                 computed = isinstance(getattr(type(datamodule), name, None), property)
                 if vars(datamodule).get(name) is None and not computed:
                     setattr(datamodule, name, value)
-        state = self._content.get(str(saved).rpartition(".")[2])
-        if state is not None:
-            try:
-                datamodule.load_state_dict(state)
-                if hasattr(datamodule, "preprocessing"):
-                    datamodule.preprocessing()
-                    if datamodule.in_features < 1:
-                        raise ValueError(state["row_shape"])
-            except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-                reason = shown(f"{type(error).__name__}: {error}")
-                raise UserError(
-                    f"{self.checkpoint}: what it says of its data does not fit together ({reason})"
-                ) from None
+        describe(datamodule, self._content, self.checkpoint)
         return datamodule
 
     @cached_property
@@ -212,6 +200,26 @@ class Run:
         return confusion(self, split)
 
     list = staticmethod(list_runs)
+
+
+def describe(datamodule: Any, content: dict[str, Any], checkpoint: Path) -> None:
+    """Have the data know what the checkpoint says of those that the model has learned from.
+
+    Raises:
+        UserError: where that does not fit together.
+    """
+    state = content.get(str(content["config"]["data"]["_target_"]).rpartition(".")[2])
+    if state is None:
+        return
+    try:
+        datamodule.load_state_dict(state)
+        if hasattr(datamodule, "preprocessing"):
+            datamodule.preprocessing()
+            if datamodule.in_features < 1:
+                raise ValueError(state["row_shape"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = shown(f"{type(error).__name__}: {error}")
+        raise UserError(f"{checkpoint}: what it says of its data does not fit together ({reason})") from None
 
 
 def with_layers(model: L.LightningModule) -> L.LightningModule:

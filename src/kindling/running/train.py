@@ -55,7 +55,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     with lock, log_to(run_dir), open_summary(cfg, asked, bool(resume)) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
-            parts = build(cfg, callbacks, summary.get("loggers", {}))
+            parts = build(cfg, callbacks, summary.get("loggers", {}), checkpoint)
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
             log.info(facts.headline(summary))
             if not checkpoint:
