@@ -20,7 +20,7 @@ from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
-from kindling.data.setup import keep_in_precision, set_up_once
+from kindling.data.setup import attribute, keep_in_precision, set_up_once
 from kindling.data.tabular import TabularDataModule
 from kindling.errors import UserError, did_you_mean
 from kindling.models.base import SupervisedModule
@@ -62,6 +62,7 @@ def build(
     keep_in_precision(datamodule, cfg.trainer.get("precision"))
     if checkpoint and isinstance(datamodule, TabularDataModule):
         describe(datamodule, load(checkpoint), checkpoint)  # the columns that the model learns from stay
+        attribute(datamodule, "splits", needed=True)
     make_model, told = model_maker(cfg, datamodule)
     model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     check_monitor(cfg, model)
