@@ -94,8 +94,8 @@ def empty(missing: list[str] | None) -> str:
     )
 
 
-def report(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> None:
-    """What becomes of each column, and what there is to be said of it."""
+def report(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading, chosen: bool) -> None:
+    """What becomes of each column, and what there is to be said of it, where it was `chosen` or not."""
     numeric = [name for name in x if not columns.is_text(x[name]) and x[name].dtype.kind != "b"]
     dates = [name for name in numeric if name in how.dates]
     for kind, found in (
@@ -109,11 +109,11 @@ def report(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> None:
     if not how.is_plain:
         marks = f"decimal {how.decimal}" + (f", thousands {how.thousands!r}" if how.thousands else "")
         log.info("numbers are read with %s", marks)
-    for text in _warnings(x, y, how):
+    for text in _warnings(x, y, how, columns.copies(x) if chosen else {}):
         log.warning("WARNING: %s", text)
 
 
-def _warnings(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> Iterable[str]:
+def _warnings(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading, copies: dict[str, str]) -> Iterable[str]:
     """Of ten thousand columns, one for all that have the same."""
     leave_out, style = "data.features can leave it out", (how.decimal or ".", how.thousands)
     many: dict[str, list[str]] = {}
@@ -128,7 +128,7 @@ def _warnings(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading) -> Iterable[st
     for target, values in targets.items():
         if same := [name for name in x if columns.comparable(x[name]).equals(values)]:
             yield f"column {some(same)} is the same as the target {target}, and tells it; {leave_out}"
-    if copies := columns.copies(x):
+    if copies:
         yield f"column {some(f'{name} is the same as {other}' for name, other in copies.items())}; {leave_out}"
 
 

@@ -110,7 +110,7 @@ class CSV(TabularDataModule):
             )
         checks.values(table[features], table[self.target], self.kind, self.path, self.reading.missing)
         if not known:
-            checks.report(table[features], table[self.target], self.reading)
+            checks.report(table[features], table[self.target], self.reading, self.features is not None)
         self.num_test = 0
         if self.division.test_path:
             test = self._like(table, features, self.division.test_path)
@@ -144,11 +144,10 @@ class CSV(TabularDataModule):
         """Likewise, as the model has learned to read it."""
         features = list(self.encoder.columns)
         if self.features is not None and set(self.features) != set(features):
-            raise UserError(
-                f"data.features={self.features}: the model has learned from {some(features)}, and from these alone"
-            )
+            raise UserError(f"data.features={self.features}: the model has learned from {some(features)} alone")
         table = self.read_known(path, f"{key}={path}", self._numeric())
         self._check_names(table, path)
+        checks.names("data.features", features, table, path)
         return table, features
 
     def _numeric(self) -> list[str]:
