@@ -373,7 +373,7 @@ def test_an_encoder_of_before_reads_as_before(table: Made, tmp_path: Path) -> No
     less = CSV(path=str(tmp_path / "less.csv"), target="y")
     less.load_state_dict(state)
     (tmp_path / "less.csv").write_text(rows(*["1,2"] * 9, header="b,y"))
-    with pytest.raises(UserError, match="data.features=a: .* has no such column, only b, y"):
+    with pytest.raises(UserError, match=r"data.features=a: .* has no such column, only b, y"):
         less.setup()
 
 
