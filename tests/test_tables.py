@@ -60,7 +60,7 @@ def rows(*cells: str, header: str = "a,y") -> str:
 
 
 NUMBERS = {  # six cells, separated by blanks, between semicolons or commas
-    "decimal commas": ("1,5 2,25 -,5 4 1e3 6,", ";", [-0.5, 1.5, 2.25, 4, 6, 1000]),
+    "decimal commas": ("1,5 2,25 -,5 \u22124 1e3 6,", ";", [-4, -0.5, 1.5, 2.25, 6, 1000]),
     "a zero before the comma": ("0,123 1,234 3 4 5 6", ";", [0.123, 1.234, 3, 4, 5, 6]),
     "thousands before decimals": ('"1,234.5" "2,000" 3 4 5 6', ",", [3, 4, 5, 6, 1234.5, 2000]),
     "millions": ('"1,234,567" "2,000" 3 4 5 6', ",", [3, 4, 5, 6, 2000, 1234567]),

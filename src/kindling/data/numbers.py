@@ -33,7 +33,7 @@ def pattern(style: Style) -> re.Pattern[str]:
     """Of a number. Thousands are whole groups of three digits (of two in between, as in India)."""
     point, mark = re.escape(style[0]), _mark(style[1])
     groups = rf"[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}|" if style[1] else ""
-    return re.compile(rf"\s*[+-]?(?:(?:{groups}[0-9]+)(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
+    return re.compile(rf"\s*[+\-\u2212]?(?:(?:{groups}[0-9]+)(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 
 
 def _mark(thousands: str | None) -> str:
@@ -56,6 +56,7 @@ def values(column: "pd.Series", style: Style) -> "pd.Series":
     import pandas as pd
 
     plain = column.str.replace(_mark(style[1]), "", regex=True) if style[1] else column
+    plain = plain.str.replace("\u2212", "-", regex=False)  # the minus of typesetters
     return pd.to_numeric(plain.str.replace(style[0], ".", regex=False).str.strip())
 
 
