@@ -5,6 +5,7 @@ import errno
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 
 OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # and not bugs
 
@@ -48,7 +49,21 @@ def listed(problems: Iterable[str]) -> str:
     return unique[0] if len(unique) == 1 else f"{len(unique)} mistakes in the configuration\n  " + "\n  ".join(unique)
 
 
+def some(names: Iterable[object], separator: str = ", ", length: int = 1_000) -> str:
+    """Those that fit, and how many more there are: a file may have ten thousand columns."""
+    texts = [str(name)[:length] for name in names]
+    count = max(1, sum(end <= length for end in accumulate(len(text) + len(separator) for text in texts)))
+    rest = [f"and {len(texts) - count:,} more"] if len(texts) > count else []
+    return separator.join([*texts[:count], *rest])
+
+
 def shown(text: str, length: int = 80) -> str:
     """Text from a file that nobody vouches for, for a sentence: on one line, printable, and not endless."""
     escaped = ascii(text)[1:-1]
     return escaped if len(escaped) <= length else f"{escaped[:length]}..."
+
+
+def legible(text: str, length: int = 80) -> str:
+    """Likewise, in the letters of any language: names and cells of the user's own tables."""
+    printable = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return printable if len(printable) <= length else f"{printable[:length]}..."

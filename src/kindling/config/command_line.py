@@ -16,7 +16,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems
+from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems, values_of
+from kindling.config.quoting import as_text, in_quotes
 from kindling.config.resume import find_run, quoted
 from kindling.config.sweep_record import read_record
 from kindling.errors import UserError, listed, told_in_a_sentence
@@ -56,6 +57,7 @@ def check_overrides(texts: list[str], config_name: str, multirun: bool = False) 
         UserError: where there is nothing to go on with.
     """
     problems: list[str] = []
+    texts = [in_quotes(text) for text in texts]
     overrides = list(parse(texts, problems))
     resumed = _resumed(config_name, overrides, multirun)
     if resumed is not None:
@@ -71,7 +73,9 @@ def check_overrides(texts: list[str], config_name: str, multirun: bool = False) 
         problems += _hydra_problems(config_name, [*chosen, *settings], "sweep" if multirun else "run")
     if not multirun and all(override.key_or_group != "sweep.trial" for override in overrides):
         problems += [f"{o.input_line}: needs the flag -m" for o in overrides if of_sweep(o)]
-        problems += [f"{o.input_line}: several values need the flag -m" for o in overrides if o.is_sweep_override()]
+        problems += [
+            f"{o.input_line}: several values need the flag -m{one_text(o)}" for o in overrides if o.is_sweep_override()
+        ]
     return texts, problems
 
 
@@ -148,6 +152,12 @@ def sentence(error: Exception) -> str:
     first, *rest = str(error).splitlines()
     options = [line.strip() for line in rest if line.startswith("\t")]
     return f"{first} ({', '.join(options)})" if options and "must specify" in first else first
+
+
+def one_text(override: Override) -> str:
+    """What to type where the comma belongs to a name, as it may in those of columns."""
+    texts = override.key_or_group.startswith("data.") and all(isinstance(v, str) for v in values_of(override))
+    return f"; as one text: {as_text(override.input_line or '')}" if texts else ""
 
 
 def of_sweep(override: Override) -> bool:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from kindling.config.quoting import as_text, in_quotes
 from kindling.errors import UserError, did_you_mean, listed
 
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
@@ -26,9 +28,16 @@ def parse(texts: list[str], problems: list[str]) -> Iterator[Override]:
     parser = OverridesParser.create()
     for text in texts:
         try:
-            yield parser.parse_override(text)
+            yield parser.parse_override(in_quotes(text))
         except HydraException:
-            problems.append(f"{text}: not of the form key=value (quote values with special characters: 'key=\"a b\"')")
+            problems.append(_unread(text))
+
+
+def _unread(text: str) -> str:
+    """What is wrong with an override that is none, and where that is known, what is right."""
+    if not re.match(r"[\w+~./@-]+=.", text):
+        return f"{text}: not of the form key=value"
+    return f"{text}: needs quotes around the value, and around it all for the shell: {as_text(text)}"
 
 
 def options_of(override: Override) -> list[str]:

@@ -42,6 +42,7 @@ class InMemoryDataModule(LightningDataModule):
     task: Task
     splits: dict[SplitName, Split]
     state: dict[str, Any] | None = None  # out of a checkpoint
+    row_dtype: torch.dtype = torch.float32  # of numbers that are no tokens: that of the run, where it is double
 
     def __init__(
         self,
@@ -83,6 +84,10 @@ class InMemoryDataModule(LightningDataModule):
                 self.__dict__ = before  # half prepared is not prepared: in a notebook there may be a second attempt
                 raise
 
+    def groups(self) -> Tensor | None:
+        """A number for each row of training, then of validation: those with equal ones stay in one fold."""
+        return None
+
     def _prepare(self) -> None:
         task = self.task if self.state else None
         self.load()
@@ -91,6 +96,8 @@ class InMemoryDataModule(LightningDataModule):
         self.fit()
         if task is not None:
             self._fit_in(task)
+        if self.row_dtype is torch.float64:
+            self.splits = {name: replace(split, dtype=self.row_dtype) for name, split in self.splits.items()}
 
     def _hold_out(self, fold: int) -> None:
         name, task = type(self).__name__, getattr(self, "task", None)
@@ -100,7 +107,7 @@ class InMemoryDataModule(LightningDataModule):
                 f"data.fold={fold}: {name} standardises in load(), by rows that are divided into folds only later; "
                 "fit() is the place for it"
             )
-        self.splits = with_fold(self.splits, fold, self.num_folds, name)
+        self.splits = with_fold(self.splits, fold, self.num_folds, name, self.groups())
 
     def state_dict(self) -> dict[str, Any]:
         """What a model needs of the data besides their rows, as plain data: every checkpoint carries it."""
@@ -147,17 +154,18 @@ class InMemoryDataModule(LightningDataModule):
         return list(self.state["row_shape"] if self.state else self.splits["train"].x.shape[1:])
 
     def read_inputs(self, path: Path) -> Tensor:
-        """New rows of x from a file, as they are before they are standardised: float32, or int64 tokens, (N, ...).
+        """New rows of x from a file, as they are before they are standardised: `row_dtype`, or int64 tokens, (N, ...).
 
         Raises:
             UserError: where they cannot be read, or are not what the model takes.
         """
-        return inputs.read_array(path, self.row_shape, bool((self.state or self.state_dict()).get("tokens")))
+        tokens = bool((self.state or self.state_dict()).get("tokens"))
+        return inputs.read_array(path, self.row_shape, torch.int64 if tokens else self.row_dtype)
 
     def raw_inputs(self, split: SplitName) -> Tensor:
         """The x of a split as `read_inputs` would give them."""
         x = self.splits[split].x
-        return x if self.state_dict()["tokens"] else x.float()
+        return x if self.state_dict()["tokens"] else x.to(self.row_dtype)
 
     def preprocessing(self) -> nn.Module:
         """From what `read_inputs` gives to what the model takes."""

@@ -1,29 +1,58 @@
 """Any CSV file as a data set."""
 
 import logging
+from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor
 
-from kindling.data import inputs
+from kindling.data import checks
+from kindling.data.columns import converted, find_reading, idle, is_text, read_columns
+from kindling.data.divided import Division, Rows
+from kindling.data.encoder import numbers
+from kindling.data.reading import read_table, restored
 from kindling.data.tabular import TabularDataModule
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, some
 
 if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
 
+Column = str | int  # a name of digits is a number on the command line
+Size = Annotated[float, Field(gt=0, lt=1)] | PositiveInt | None
+
 
 class CSV(TabularDataModule):
     """Any CSV file with a header.
 
+    What is None of how the file is written is found where the file allows one reading only. A model keeps the reading
+    that it learned with, for files to come.
+
     Args:
         path: of the file.
         target: the column to predict, or several for a regression.
-        features: the columns to predict from; null takes all the others.
+        features: the columns to predict from; null takes all the others, but for saved indices, copies of another
+            column, and the columns that say how to split.
         task: what the target is.
+        separator: one letter, which separates the columns.
+        encoding: of the text. null: what the mark at its start says, or UTF-8.
+        decimal: what decimals begin with.
+        thousands: what separates groups of digits.
+        dates: how columns of dates are written, for strptime; or of which column how. A date becomes the number of days
+            since the first one.
+        missing: words for a missing value besides the empty cell. null: none, and the usual ones are asked about.
+        drop_missing: whether rows without a target are left out.
+        val_size: rows for validation, or their share; null: a tenth.
+        test_size: likewise, for the test.
+        split: a column that says train, val or test.
+        test_path: of another file, whose rows are the test.
+        group: a column, of which rows with an equal value are in one split, and one fold.
+        order: a column of numbers or dates, of which the greatest are the test and those before them for validation.
 
     Raises:
         UserError: where the file is missing, empty or too short, or a column is missing or not what the task needs.
@@ -35,89 +64,150 @@ class CSV(TabularDataModule):
     def __init__(
         self,
         path: str,
-        target: str | list[str],
-        features: list[str] | None = None,
+        target: Column | list[Column],
+        features: list[Column] | None = None,
         task: Literal["regression", "binary", "multiclass"] = "regression",
+        separator: str | None = None,
+        encoding: str | None = None,
+        decimal: Literal[".", ","] | None = None,
+        thousands: str | None = None,
+        dates: str | dict[str, str] | None = None,
+        missing: Any = None,
+        drop_missing: bool | None = None,
+        val_size: Size = None,
+        test_size: Size = None,
+        split: Column | None = None,
+        test_path: str | None = None,
+        group: Column | None = None,
+        order: Column | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.path = Path(path)
-        self.target = [target] if isinstance(target, str) else target
-        self.features = features
+        self.target = [str(name) for name in (target if isinstance(target, list) else [target])]
+        self.features = features if features is None else [str(name) for name in features]
         self.kind = task
         self.source = path
+        self.given = checks.reading(separator, encoding, decimal, thousands, missing)
+        self.dates = dates
+        self.drop_missing = bool(drop_missing)
+        columns = {
+            key: None if v is None else str(v) for key, v in (("split", split), ("group", group), ("order", order))
+        }
+        test_file = None if test_path is None else Path(test_path)
+        self.division = Division(**columns, test_path=test_file, test_size=test_size, val_size=val_size, fold=self.fold)
 
     def read(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
-        table = self._table()
-        features = [c for c in table.columns if c not in self.target] if self.features is None else self.features
-        self._check_names("data.target", self.target, table)
-        self._check_names("data.features", features, table)
-        for name in set(self.target) & set(features):
-            raise UserError(f"data.features={name}: is the target, which cannot predict itself")
-        x, y = table[features], table[self.target]
-        self._check_values(x, y)
-        self._report(x)
-        return x, y
+        import pandas as pd
 
-    def _report(self, x: "pd.DataFrame") -> None:
-        """What becomes of each column; a text column with a value of its own in most rows is no category."""
-        numeric = [name for name in x if x[name].dtype.kind in "iuf"]
-        categorical = [name for name in x if name not in numeric]
-        gaps = [name for name in x if x[name].isna().any()]
-        for kind, names in (("numeric", numeric), ("one-hot", categorical), ("gaps filled", gaps)):
-            if names:
-                log.info("%s: %s", kind, ", ".join(map(str, names)))
-        for name in categorical:
-            if x[name].nunique() > len(x) / 2:
-                log.warning(
-                    "WARNING: column %s has %d different texts in %d rows; data.features can leave it out",
-                    name,
-                    x[name].nunique(),
-                    len(x),
-                )
-
-    def _check_names(self, key: str, names: list[str], table: "pd.DataFrame") -> None:
-        if not names:
-            raise UserError(f"{key}: at least one column of {self.path} is needed")
-        for name in names:
-            if name not in table.columns:
-                raise UserError(
-                    f"{key}={name}: {self.path} has no such column, only {', '.join(table.columns)}"
-                    f"{did_you_mean(name, table.columns)}"
-                )
-            if names.count(name) > 1:
-                raise UserError(f"{key}={name}: the column is named twice")
-
-    def _table(self) -> "pd.DataFrame":
-        types = self.column_types() if self.state and hasattr(self, "encoder") else None
-        table = inputs.read_table(self.path, f"data.path={self.path}", types)
+        known = self.state is not None and hasattr(self, "encoder")
+        table, features = self._known(self.path, "data.path") if known else self._found()
+        table = self._with_targets(table)
         if len(table) < self.minimum_rows:
             raise UserError(
                 f"data.path={self.path}: {len(table)} data rows are too few to split into training, validation and "
                 f"test; at least {self.minimum_rows} are needed"
             )
-        return table
+        checks.values(table[features], table[self.target], self.kind, self.path, self.reading.missing)
+        if not known:
+            checks.report(table[features], table[self.target], self.reading, self.features is not None)
+        self.num_test = 0
+        if self.division.test_path:
+            test = self._like(table, features, self.division.test_path)
+            table, self.num_test = pd.concat([table, test], ignore_index=True), len(test)
+        self.by = table[list(self.division.columns.values())]
+        return table[features], table[self.target]
 
-    def _check_values(self, x: "pd.DataFrame", y: "pd.DataFrame") -> None:
-        for name, column in [*x.items(), *y.items()]:
-            if column.dtype.kind == "f" and (column.abs() > np.finfo(np.float32).max).any():
-                raise UserError(
-                    f"data.path={self.path}: column {name} holds infinite values, or beyond single precision"
-                )
-        for name, column in y.items():
-            if column.isna().any():
-                raise UserError(f"data.target={name}: {column.isna().sum()} rows of {self.path} have no value in it")
-            if self.kind == "regression" and column.dtype.kind not in "iuf":
-                raise UserError(
-                    f"data.target={name}: a regression needs numbers, and {self.path} has others, such as "
-                    f"{column.iloc[0]!r}; for classes set data.task to binary or multiclass"
-                )
-        if self.kind != "regression":
-            if y.shape[1] > 1:
-                raise UserError(f"data.target: data.task={self.kind} takes one column, not {y.shape[1]}")
-            num_classes = y.iloc[:, 0].nunique()
-            if num_classes < 2 or (self.kind == "binary" and num_classes > 2):
-                raise UserError(
-                    f"data.target={self.target[0]}: data.task={self.kind} needs "
-                    f"{'two' if self.kind == 'binary' else 'at least two'} classes, and {self.path} has {num_classes}"
-                )
+    def _found(self) -> "tuple[pd.DataFrame, list[str]]":
+        """The table and its features, with `reading` to be found."""
+        named = f"data.path={self.path}"
+        types = dict.fromkeys(self.dates, str) if isinstance(self.dates, dict) else {}
+        table = read_table(self.path, named, replace(self.given, missing=self.given.missing or []), types)
+        self._check_names(table, self.path)
+        others = [name for name in table.columns if name not in (*self.target, *self.division.columns.values())]
+        features = others if self.features is None else self.features
+        checks.names("data.features", features, table, self.path)
+        for name in set(self.target) & set(features):
+            raise UserError(f"data.features={name}: is the target, which cannot predict itself")
+        names = list(dict.fromkeys([*features, *self._numeric()]))
+        self.reading = find_reading(table, self.path, self.given, names, self.target, self.dates)
+        if self.reading.is_plain:
+            table = converted(table, named, self.reading, names)
+        else:  # numbers that pandas takes for texts, and some of which it reads wrong
+            table = read_columns(self.path, named, self.reading, names)
+        reasons = idle(table[features]) if self.features is None else {}
+        for reason, names in reasons.items():
+            log.warning("WARNING: column %s is left out: %s; data.features can name it", some(names), reason)
+        return table, [name for name in features if name not in chain(*reasons.values())]
+
+    def _known(self, path: Path, key: str) -> "tuple[pd.DataFrame, list[str]]":
+        """Likewise, as the model has learned to read it."""
+        features = list(self.encoder.columns)
+        if self.features is not None and set(self.features) != set(features):
+            raise UserError(f"data.features={self.features}: the model has learned from {some(features)} alone")
+        table = self.read_known(path, f"{key}={path}", self._numeric())
+        self._check_names(table, path)
+        checks.names("data.features", features, table, path)
+        return table, features
+
+    def _numeric(self) -> list[str]:
+        """Columns besides the features that are numbers or dates."""
+        order = [] if self.division.order is None else [self.division.order]
+        return [*order, *(self.target if self.kind == "regression" else [])]
+
+    def _check_names(self, table: "pd.DataFrame", path: Path) -> None:
+        checks.names("data.target", self.target, table, path)
+        for key, name in self.division.columns.items():
+            checks.names(f"data.{key}", [name], table, path)
+            if name in self.target:
+                raise UserError(f"data.{key}={name}: is the target")
+
+    def _with_targets(self, table: "pd.DataFrame") -> "pd.DataFrame":
+        """Without the rows that have no target, where the user wants it so."""
+        gaps = table[self.target].isna().any(axis=1)
+        if not self.drop_missing or not gaps.any():
+            return table
+        log.info("%d of %d rows are left out, which have no %s", gaps.sum(), len(table), " or ".join(self.target))
+        kept = table[~gaps].reset_index(drop=True)
+        return kept.assign(**{name: whole(kept[name]) for name in self.target})
+
+    def _like(self, table: "pd.DataFrame", features: list[str], path: Path) -> "pd.DataFrame":
+        """The rows of the file for the test, read as the `table` was."""
+        named, columns = f"data.test_path={path}", [*features, *self.target]
+        texts = {name: str for name in columns if is_text(table[name])}
+        test = read_columns(path, named, self.reading, [*features, *self._numeric()], texts)
+        checks.names("data.target", self.target, test, path)
+        checks.names("data.features", features, test, path)
+        test = self._with_targets(test)
+        for name in [name for name in columns if table[name].dtype.kind in "iuf"]:
+            test[name] = numbers(test[name], named)
+        test = test.assign(**{name: whole(test[name]) for name in self.target})
+        checks.values(test[features], test[self.target], self.kind, path, self.reading.missing, whole=False)
+        return test
+
+    def rows_of_splits(self, y: "pd.DataFrame") -> Rows:
+        classes = None if self.kind == "regression" else y.iloc[:, 0].to_numpy()
+        return self.division.rows(self.by, classes, self.num_test, str(self.path))
+
+    def groups(self) -> Tensor | None:
+        import pandas as pd
+
+        if self.division.group is None:
+            return None
+        rows = torch.cat([self.splits["train"].x, self.splits["val"].x])
+        return torch.from_numpy(pd.factorize(self.by[self.division.group])[0])[rows]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "reading": asdict(self.reading)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What is given for this file counts more than how that of training was written."""
+        super().load_state_dict(state_dict)
+        if self.state is state_dict:
+            given = {name: value for name, value in vars(self.given).items() if value not in (None, {})}
+            self.reading = replace(restored(state_dict.get("reading", {})), **given)
+
+
+def whole(column: "pd.Series") -> "pd.Series":
+    """Numbers that gaps, which are gone, have made fractions of: a class is 1, and not 1.0."""
+    return column.astype("int64") if column.dtype.kind == "f" and (column % 1 == 0).all() else column

@@ -35,7 +35,9 @@ class ImageDataModule(InMemoryDataModule):
 
     def read_inputs(self, path: Path) -> Tensor:
         """From a folder of images, or an array. In MNIST, strokes are white and the ground is black."""
-        return inputs.read_images(path, self.row_shape, self.white) if path.is_dir() else super().read_inputs(path)
+        if not path.is_dir():
+            return super().read_inputs(path)
+        return inputs.read_images(path, self.row_shape, self.white).to(self.row_dtype)
 
 
 def mean_and_std(images: Tensor) -> tuple[float, float]:

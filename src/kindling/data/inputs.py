@@ -2,16 +2,13 @@
 
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kindling.data.reading import read_table
 from kindling.errors import UserError, shown
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 IMAGES = {".png", ".jpg", ".jpeg"}
 
@@ -34,7 +31,7 @@ class Standardize(nn.Module):
         return ((filled - self.mean) / self.std).to(x.dtype)
 
 
-def read_array(path: Path, row_shape: list[int], tokens: bool = False) -> Tensor:
+def read_array(path: Path, row_shape: list[int], dtype: torch.dtype = torch.float32) -> Tensor:
     """Rows from a .npy file (N, ...), or from a CSV file with a header and a column for each number of a row.
 
     Raises:
@@ -50,9 +47,9 @@ def read_array(path: Path, row_shape: list[int], tokens: bool = False) -> Tensor
         raise UserError(f"{path}: holds other things than numbers")
     if array.ndim < 2 or prod(array.shape[1:]) != prod(row_shape):
         raise UserError(f"{path}: has rows of shape {list(array.shape[1:])}, and the model takes {row_shape}")
-    if tokens and array.dtype.kind == "f" and (array % 1).any():
+    if not dtype.is_floating_point and array.dtype.kind == "f" and (array % 1).any():
         raise UserError(f"{path}: holds fractions, and the model takes whole numbers")
-    return torch.from_numpy(array.astype(np.int64 if tokens else np.float32)).reshape(-1, *row_shape)
+    return torch.from_numpy(array).to(dtype).reshape(-1, *row_shape)
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -63,26 +60,6 @@ def read_npy(path: Path) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         raise UserError(f"{path}: not a .npy file but an archive of several; save one array with numpy.save")
     return array
-
-
-def read_table(path: Path, named: str, dtype: Any = None) -> "pd.DataFrame":
-    """A CSV file with a header; what separates its columns is told by the header.
-
-    Raises:
-        UserError: with what the file is `named`, where it is missing, empty or no such file.
-    """
-    import pandas as pd
-
-    try:
-        with path.open() as file:
-            header = file.readline()
-        return pd.read_csv(path, sep=max(",;\t", key=header.count), dtype=dtype)
-    except FileNotFoundError:
-        raise UserError(f"{named}: no such file") from None
-    except pd.errors.EmptyDataError:
-        raise UserError(f"{named}: the file is empty") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise UserError(f"{named}: not a readable CSV file ({error})") from None
 
 
 def image_files(folder: Path) -> list[Path]:

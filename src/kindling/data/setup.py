@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from filelock import FileLock
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
@@ -37,6 +38,12 @@ def set_up_once(datamodule: L.LightningDataModule, seed: int) -> None:
     for name in ("prepare_data", "setup"):
         if is_overridden(name, datamodule):
             setattr(datamodule, name, once(getattr(datamodule, name)))
+
+
+def keep_in_precision(datamodule: L.LightningDataModule, precision: Any) -> None:
+    """Data that say of which kind their numbers are keep them in double precision where the run computes in it."""
+    if hasattr(datamodule, "row_dtype") and str(precision).startswith("64"):
+        datamodule.row_dtype = torch.float64
 
 
 def prepare_early(datamodule: L.LightningDataModule) -> None:

@@ -16,13 +16,25 @@ SplitName = Literal["train", "val", "test"]
 
 def split_rows(num_rows: int, stratify: Any = None) -> dict[SplitName, np.ndarray]:
     """Row numbers: a tenth, and at least two, for validation and test each; `stratify` holds the class of every row."""
+    held_out = max(2, num_rows // 10)
+    train, test, val = at_random(num_rows, [held_out, held_out], stratify)
+    return {"train": train, "val": val, "test": test}
+
+
+def at_random(num_rows: int, sizes: list[int], stratify: Any = None) -> list[np.ndarray]:
+    """Row numbers of the rest, and of parts of these sizes.
+
+    Raises:
+        ValueError: where parts cannot have their share of each class.
+    """
     from sklearn.model_selection import train_test_split  # takes half a second to import: only those who split pay
 
-    held_out = max(2, num_rows // 10)
-    rest, test = train_test_split(np.arange(num_rows), test_size=held_out, random_state=SPLIT_SEED, stratify=stratify)
-    stratify = None if stratify is None else stratify[rest]
-    train, val = train_test_split(rest, test_size=held_out, random_state=SPLIT_SEED, stratify=stratify)
-    return {"train": train, "val": val, "test": test}
+    rest, parts = np.arange(num_rows), []
+    for size in sizes:
+        classes = None if stratify is None else stratify[rest]
+        rest, part = train_test_split(rest, test_size=size, random_state=SPLIT_SEED, stratify=classes)
+        parts.append(part)
+    return [rest, *parts]
 
 
 @dataclass
@@ -33,6 +45,7 @@ class Split:
     y: Tensor
     mean: float | None = None
     std: float = 1.0
+    dtype: torch.dtype | None = None  # of x once it is standardised; None: torch's default
 
     def __len__(self) -> int:
         return len(self.x)
@@ -43,7 +56,7 @@ class Split:
     def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         x, y = at(self.x, rows), at(self.y, rows)
         if self.mean is not None:
-            x = x.to(torch.get_default_dtype()).sub_(self.mean).div_(self.std)
+            x = x.to(self.dtype or torch.get_default_dtype()).sub_(self.mean).div_(self.std)
         return x, y
 
 
@@ -53,10 +66,13 @@ def at(values: Tensor, rows: Tensor) -> Tensor:
     return taken if rows.ndim == 1 else taken.unflatten(0, rows.shape)
 
 
-def with_fold(splits: dict[SplitName, Split], fold: int, num_folds: int, source: str) -> dict[SplitName, Split]:
+def with_fold(
+    splits: dict[SplitName, Split], fold: int, num_folds: int, source: str, groups: Tensor | None = None
+) -> dict[SplitName, Split]:
     """Training and validation rows divided anew: one of `num_folds` folds for validation, the others for training.
 
-    The test split stays as it is. Statistics are left out: they were those of other rows.
+    The test split stays as it is. Statistics are left out: they were those of other rows. Rows of training, then of
+    validation, that have equal numbers in `groups` are in one fold.
 
     Raises:
         UserError: naming `source`, where splits are the same rows, or there are more folds than rows.
@@ -70,7 +86,9 @@ def with_fold(splits: dict[SplitName, Split], fold: int, num_folds: int, source:
     x, y = (torch.cat([getattr(splits["train"], name), getattr(splits["val"], name)]) for name in ("x", "y"))
     if num_folds > len(y):
         raise UserError(f"data.num_folds={num_folds}: {source} has {len(y)} rows for training and validation")
-    held_out = fold_of_rows(y, num_folds) == fold
+    if groups is not None and num_folds > len(groups.unique()):
+        raise UserError(f"data.num_folds={num_folds}: {source} has {len(groups.unique())} groups of such rows")
+    held_out = (fold_of_rows(y, num_folds) if groups is None else fold_of_groups(groups, num_folds)) == fold
     return {**splits, "train": Split(x[~held_out], y[~held_out]), "val": Split(x[held_out], y[held_out])}
 
 
@@ -81,4 +99,14 @@ def fold_of_rows(y: Tensor, num_folds: int) -> Tensor:
         order = order[y[order].argsort(stable=True)]
     folds = torch.empty_like(order)
     folds[order] = torch.arange(len(order)) % num_folds  # dealt out like cards, one class after the other
+    return folds
+
+
+def fold_of_groups(groups: Tensor, num_folds: int) -> Tensor:
+    """Likewise, with equal numbers in one fold: each group, the largest first, goes to the smallest fold."""
+    from sklearn.model_selection import GroupKFold
+
+    folds = torch.empty_like(groups)
+    for fold, (_, rows) in enumerate(GroupKFold(num_folds).split(groups, groups=groups)):
+        folds[rows] = fold
     return folds

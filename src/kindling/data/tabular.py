@@ -1,5 +1,6 @@
 """Tables: columns imputed, standardised and one-hot encoded, with what is fitted on the training split alone."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from kindling.data import inputs
 from kindling.data.base import InMemoryDataModule
+from kindling.data.columns import read_columns
 from kindling.data.encoder import Encoder
+from kindling.data.reading import Reading
 from kindling.data.splits import Split, SplitName, split_rows
 from kindling.data.tasks import Binary, Multiclass, Regression
 from kindling.errors import UserError, shown
@@ -29,6 +32,7 @@ class TabularDataModule(InMemoryDataModule):
     """
 
     kind: Literal["regression", "binary", "multiclass"] = "regression"
+    reading = Reading()  # of files with new rows
 
     def __init__(self, standardize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -39,13 +43,8 @@ class TabularDataModule(InMemoryDataModule):
         raise NotImplementedError
 
     def rows_of_splits(self, y: "pd.DataFrame") -> dict[SplitName, np.ndarray]:
-        """Classes are stratified where there are enough rows of each."""
-        classes = y.iloc[:, 0].to_numpy() if self.kind != "regression" else None
-        if classes is not None:
-            counts = np.unique(classes, return_counts=True)[1]
-            if counts.min() < 3 or len(counts) > len(y) // 10:
-                classes = None
-        return split_rows(len(y), classes)
+        """A tenth, and at least two, for validation and test each."""
+        return split_rows(len(y))
 
     def load(self) -> None:
         """Until `fit` encodes them, x (N,) are the numbers of the rows in the table."""
@@ -57,7 +56,7 @@ class TabularDataModule(InMemoryDataModule):
         train = self.splits["train"]
         if not hasattr(self, "encoder"):
             self.encoder = Encoder.fit(self.table.iloc[train.x.numpy()], self.standardize)
-        features = torch.tensor(self.encoder.transform(self.table, self.source), dtype=torch.float32)
+        features = torch.tensor(self.encoder.transform(self.table, self.source), dtype=self.row_dtype)
         if self.kind == "regression":
             self.task = self._regression(train.y)
         self.splits = {name: replace(split, x=features[split.x]) for name, split in self.splits.items()}
@@ -65,13 +64,13 @@ class TabularDataModule(InMemoryDataModule):
 
     def _regression(self, y: Tensor) -> Regression:
         if not self.standardize:
-            return Regression(torch.zeros(y.shape[1]), torch.ones(y.shape[1]))
+            return Regression(y.new_zeros(y.shape[1]), y.new_ones(y.shape[1]))
         std = y.std(dim=0, correction=0)
         return Regression(y.mean(dim=0), torch.where(std > 0, std, 1.0))
 
     def _targets(self, y: "pd.DataFrame") -> Tensor:
         if self.kind == "regression":
-            return torch.tensor(y.to_numpy(), dtype=torch.float32)
+            return torch.tensor(y.to_numpy(), dtype=self.row_dtype)
         column = y.iloc[:, 0]
         classes = [str(value) for value in sorted(column.unique())]
         if isinstance(known := getattr(self, "task", None), Binary | Multiclass):  # of the checkpoint
@@ -93,8 +92,13 @@ class TabularDataModule(InMemoryDataModule):
         """From a CSV file with the columns that the model takes, in any order and with any others."""
         if path.suffix != ".csv":
             raise UserError(f"{path}: is no input of this model; give a .csv file with the columns of its table")
-        table = inputs.read_table(path, str(path), self.column_types())
-        return torch.tensor(self.encoder.matrix(table, str(path)), dtype=torch.float32)
+        return torch.tensor(self.encoder.matrix(self.read_known(path, str(path)), str(path)), dtype=self.row_dtype)
+
+    def read_known(self, path: Path, named: str, numeric: Sequence[str] = ()) -> "pd.DataFrame":
+        """A file like that of training, read like it; with more columns that are to be numbers."""
+        types = self.column_types()
+        names = [name for name in self.encoder.columns if name not in types]
+        return read_columns(path, named, self.reading, [*names, *numeric], types)
 
     def column_types(self) -> dict[str, type]:
         """How to read what were texts in training, whatever the values of another file look like."""
@@ -103,7 +107,7 @@ class TabularDataModule(InMemoryDataModule):
 
     def raw_inputs(self, split: SplitName) -> Tensor:
         scaled = self.splits[split].x.double() * torch.tensor(self.encoder.std, dtype=torch.float64)
-        return (scaled + torch.tensor(self.encoder.mean, dtype=torch.float64)).float()
+        return (scaled + torch.tensor(self.encoder.mean, dtype=torch.float64)).to(self.row_dtype)
 
     def preprocessing(self) -> nn.Module:
         """In double precision, as in training: a year has few digits that differ."""

@@ -63,11 +63,12 @@ class Regression(Task):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Tensor | list[float], std: Tensor | list[float]) -> None:
+    def __init__(self, mean: Tensor | list[float], std: Tensor | list[float], double: bool = False) -> None:
         super().__init__()
         self.out_features = len(mean)
-        self.register_buffer("mean", torch.as_tensor(mean))
-        self.register_buffer("std", torch.as_tensor(std))
+        dtype = torch.float64 if double else None  # as lists say nothing of it
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=dtype))
+        self.register_buffer("std", torch.as_tensor(std, dtype=dtype))
 
     def target(self, y: Tensor) -> Tensor:
         return (y - self.mean) / self.std
@@ -83,7 +84,8 @@ class Regression(Task):
         }
 
     def arguments(self) -> dict[str, Any]:
-        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+        double = {"double": True} if self.mean.dtype is torch.float64 else {}
+        return {"mean": self.mean.tolist(), "std": self.std.tolist(), **double}
 
 
 class Binary(Task):

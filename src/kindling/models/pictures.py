@@ -48,7 +48,8 @@ def predict(model: SupervisedModule, split: Split, batch_size: int = 1024) -> Te
         model.task.prediction(model(placed(split[rows][0], model)))
         for rows in torch.arange(len(split)).split(batch_size)
     ]
-    return torch.cat(batches).cpu().float()
+    predictions = torch.cat(batches).cpu()
+    return predictions if predictions.dtype is torch.float64 else predictions.float()
 
 
 def placed(x: Tensor, model: SupervisedModule) -> Tensor:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Predictor(nn.Module):
-    """Inputs as they come, float32 (N, ...) -> probabilities, or values in the units of the target; float32."""
+    """Inputs as they come (N, ...) -> probabilities, or values in the units of the target: float32, or where the model
+    is in double precision, float64."""
 
     def __init__(self, preprocessing: nn.Module, model: "SupervisedModule") -> None:
         super().__init__()
@@ -25,7 +26,8 @@ class Predictor(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.preprocessing(x)
         output = self.model(x.to(self.dtype) if x.is_floating_point() else x)  # tokens stay whole numbers
-        return self.model.task.prediction(output).float()
+        prediction = self.model.task.prediction(output)
+        return prediction if self.dtype is torch.float64 else prediction.float()
 
     @torch.no_grad()
     def predict(self, x: Tensor, batch_size: int = 1024) -> Tensor:

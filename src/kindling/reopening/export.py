@@ -113,9 +113,9 @@ def real_inputs(run: Run) -> tuple[Tensor, Tensor, str]:
     try:
         split = run.datamodule.splits["test"]
     except (UserError, OSError) as error:  # the model is there, its data are not
-        x = torch.randn(100, *run.described.row_shape)
+        x = torch.randn(100, *run.described.row_shape, dtype=run.described.row_dtype)
         if isinstance(scaling := run.predictor.preprocessing, Standardize):
-            x = (x * scaling.std + scaling.mean).float()
+            x = (x * scaling.std + scaling.mean).to(x.dtype)
         return x, run.predictor.predict(x), f"random inputs, since there are no real ones ({error})"
     x = run.datamodule.raw_inputs("test")
     return x, pictures.predict(run.model, split), f"{len(x):,} rows of the test split"
@@ -177,5 +177,7 @@ def signature(run: Run) -> str:
         out = f"(rows, {task.out_features}): the probabilities of {', '.join(task.classes)}"
     else:
         out = f"(rows, {task.out_features}): values in the units of the target"
-    kind = "int64" if (datamodule.state or {}).get("tokens") else "float32"
-    return f"x {kind} ({shape}){what} -> float32 {out}"
+    number = "float64" if run.predictor.dtype is torch.float64 else "float32"
+    tokens = (datamodule.state or {}).get("tokens")
+    kind = "int64" if tokens else str(datamodule.row_dtype).removeprefix("torch.")
+    return f"x {kind} ({shape}){what} -> {number} {out}"

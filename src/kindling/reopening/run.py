@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.checkpoints.format import load
 from kindling.config.construct import construct
-from kindling.data.setup import set_up_once
+from kindling.data.setup import keep_in_precision, set_up_once
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
 from kindling.folders import read_course
@@ -122,25 +122,14 @@ class Run:
         """The datamodule as the checkpoint describes it, without its rows."""
         datamodule: Any = construct("data", self.cfg.data)
         set_up_once(datamodule, self.cfg.seed)
+        keep_in_precision(datamodule, self.cfg.trainer.get("precision"))
         saved = self._content["config"]["data"]["_target_"]
         if self.cfg.data._target_ == saved:
             for name, value in self._content.get("data", {}).get("attributes", {}).items():
                 computed = isinstance(getattr(type(datamodule), name, None), property)
                 if vars(datamodule).get(name) is None and not computed:
                     setattr(datamodule, name, value)
-        state = self._content.get(str(saved).rpartition(".")[2])
-        if state is not None:
-            try:
-                datamodule.load_state_dict(state)
-                if hasattr(datamodule, "preprocessing"):
-                    datamodule.preprocessing()
-                    if datamodule.in_features < 1:
-                        raise ValueError(state["row_shape"])
-            except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-                reason = shown(f"{type(error).__name__}: {error}")
-                raise UserError(
-                    f"{self.checkpoint}: what it says of its data does not fit together ({reason})"
-                ) from None
+        describe(datamodule, self._content, self.checkpoint)
         return datamodule
 
     @cached_property
@@ -218,6 +207,26 @@ class Run:
         return confusion(self, split)
 
     list = staticmethod(list_runs)
+
+
+def describe(datamodule: Any, content: dict[str, Any], checkpoint: Path) -> None:
+    """Have the data know what the checkpoint says of those that the model has learned from.
+
+    Raises:
+        UserError: where that does not fit together.
+    """
+    state = content.get(str(content["config"]["data"]["_target_"]).rpartition(".")[2])
+    if state is None:
+        return
+    try:
+        datamodule.load_state_dict(state)
+        if hasattr(datamodule, "preprocessing"):
+            datamodule.preprocessing()
+            if datamodule.in_features < 1:
+                raise ValueError(state["row_shape"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = shown(f"{type(error).__name__}: {error}")
+        raise UserError(f"{checkpoint}: what it says of its data does not fit together ({reason})") from None
 
 
 def with_layers(model: L.LightningModule) -> L.LightningModule:

@@ -21,17 +21,20 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
+from kindling.checkpoints.format import load
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
-from kindling.data.setup import set_up_once
+from kindling.data.setup import attribute, keep_in_precision, set_up_once
+from kindling.data.tabular import TabularDataModule
 from kindling.errors import UserError, listed
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
 from kindling.population.build import populate
 from kindling.population.callbacks import member_callbacks
+from kindling.reopening.run import describe
 from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
 from kindling.running.record import Record
@@ -53,9 +56,12 @@ class Parts:
 
 
 def build(
-    cfg: DictConfig, more_callbacks: Sequence[Callback] = (), logger_ids: Mapping[str, str] = MappingProxyType({})
+    cfg: DictConfig,
+    more_callbacks: Sequence[Callback] = (),
+    logger_ids: Mapping[str, str] = MappingProxyType({}),
+    checkpoint: Path | None = None,
 ) -> Parts:
-    """The parts of a run; `logger_ids` are those of the run that is gone on with.
+    """The parts of a run; `logger_ids` are those of the run that is gone on with, from its `checkpoint`.
 
     Raises:
         UserError: where parts refuse their arguments, or do not go together.
@@ -64,6 +70,10 @@ def build(
     torch.set_float32_matmul_precision("high")  # TensorFloat-32 where a GPU has it; nothing changes elsewhere
     datamodule = construct("data", cfg.data)
     set_up_once(datamodule, cfg.seed)
+    keep_in_precision(datamodule, cfg.trainer.get("precision"))
+    if checkpoint and isinstance(datamodule, TabularDataModule):
+        describe(datamodule, load(checkpoint), checkpoint)  # the columns that the model learns from stay
+        attribute(datamodule, "splits", needed=True)
     make_model, told = model_maker(cfg, datamodule)
     model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     chosen = {name: construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None}

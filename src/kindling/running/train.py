@@ -58,7 +58,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     with lock, log_to(run_dir), open_summary(cfg, asked, bool(resume)) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
-            parts = build(cfg, callbacks, summary.get("loggers", {}))
+            parts = build(cfg, callbacks, summary.get("loggers", {}), checkpoint)
             if changed:
                 take_changes(changed, parts)
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
