@@ -18,10 +18,18 @@ SPREADS = ("_std", "_min", "_max")  # over the members of a population
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Or leave what is there, whatever happens on the way."""
+    """Or leave what is there, whatever happens on the way.
+
+    Raises:
+        OSError: with the name of the file, where that fails.
+    """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # several processes may write the same file
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 @contextmanager

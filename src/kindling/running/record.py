@@ -89,18 +89,18 @@ class Record(Late):
             rows = self._rows() if exists else []
             self._write([*rows[: self.num_rows - 1], self.last])
             return
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
             file.write(self._lines([row], self._columns()))
 
     def _writes(self, trainer: L.Trainer) -> bool:
         return trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
 
     def _columns(self) -> list[str]:
-        with self.path.open(newline="") as file:
+        with self.path.open(encoding="utf-8", newline="") as file:
             return next(csv.reader(file))
 
     def _rows(self) -> list[dict[str, Any]]:
-        with self.path.open(newline="") as file:
+        with self.path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
     def _write(self, rows: list[dict[str, Any]]) -> None:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from kindling.config.asked import within_sweep
 from kindling.config.checks import several_processes
 from kindling.config.resume import quoted
-from kindling.errors import OF_THE_MACHINE, Pruned, UserError
+from kindling.errors import OF_THE_MACHINE, Pruned, UserError, told
 from kindling.folders import PROJECT, read_summary, write_whole
 from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
 
@@ -46,7 +46,7 @@ def main(cfg: DictConfig) -> float:
             except (UserError, OSError) as error:
                 if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
                     raise
-                sys.exit(f"error: {error}")
+                sys.exit(f"error: {told(error) if isinstance(error, OSError) else error}")
     assert job is not None
     try:
         return run_as_command(cfg) if several_processes(cfg.trainer) else job.run()
