@@ -24,6 +24,11 @@ def rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))
 
 
+def is_first() -> bool:
+    """Of the processes of the run, as far as whoever started them has said so; without Lightning, which takes seconds."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
 class Output(io.FileIO):
     """Where a process prints to. What cannot be written is lost, and nothing else: the reader has gone (`| head`), the
     disk is full, the terminal was closed.

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from kindling import abilities
 from kindling import lightning_internals as internals
 from kindling.errors import UserError, did_you_mean
-from kindling.folders import write_whole
+from kindling.folders import check_still_held, write_whole
 from kindling.running.callbacks import Late
 
 
@@ -84,6 +84,7 @@ class Record(Late):
         self.last = {**self.last, **row} if again else row
         if not self._writes(trainer):
             return
+        check_still_held()
         exists = self.path.exists()
         if again or not exists or not set(self._columns()).issuperset(row):
             rows = self._rows() if exists else []

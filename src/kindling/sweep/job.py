@@ -19,7 +19,7 @@ from kindling.config.asked import within_sweep
 from kindling.config.checks import several_processes
 from kindling.config.resume import quoted
 from kindling.errors import OF_THE_MACHINE, Pruned, UserError, told
-from kindling.folders import PROJECT, read_summary, write_whole
+from kindling.folders import PROJECT, is_locked, read_summary, write_whole
 from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ class Job:
             yield
         except Exception as error:
             summary = read_summary(run_dir)
-            if summary["status"] != "failed" or summary["error"]["message"] != str(error):
+            known = summary["status"] == "failed" and summary["error"]["message"] == str(error)
+            if not known and not is_locked(run_dir / ".lock"):  # else the folder is another process's
                 record_failure(run_dir, type(error).__name__, str(error))
             raise
         finally:
