@@ -12,7 +12,9 @@ PROJECT = {"id": "p", "name": "kindling", "entity": {"id": "e", "name": "me"}}
 
 
 class Server(ThreadingHTTPServer):
-    """`mode`: ok; failing (answers 500); hanging (accepts, never answers); slow (an answer after two seconds)."""
+    """`mode`: ok; failing (answers 500); hanging (accepts, never answers); slow (an answer after two seconds); closed
+    (knows no key); then_hanging (answers once).
+    """
 
     daemon_threads = True
 
@@ -42,11 +44,14 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(0.05)
         if self.server.mode == "slow":
             time.sleep(2)
-        self.send_response(500 if self.server.mode == "failing" else 200)
-        content = b"" if self.server.mode == "failing" else json.dumps(self.content(body)).encode()
+        code = {"failing": 500, "closed": 401}.get(self.server.mode, 200)
+        self.send_response(code)
+        content = json.dumps(self.content(body)).encode() if code == 200 else b""
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+        if self.server.mode == "then_hanging":
+            self.server.mode = "hanging"
 
     do_GET = do_POST = do_PUT = answer  # noqa: N815
 

@@ -80,7 +80,7 @@ def requeue() -> None:
 
 def quiet() -> None:
     """Keep advertising, and warnings that nobody here can act on, off the screen."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
+    for name in ("lightning.pytorch", "lightning.fabric", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if rank() != 0:
         logging.getLogger("kindling").setLevel(logging.ERROR)  # once is enough
@@ -88,6 +88,7 @@ def quiet() -> None:
         r".*LeafSpec.*",  # Lightning's use of torch.utils._pytree
         r".*smaller than the logging interval.*",
         r".*Checkpoint directory .* exists and is not empty.*",
+        r".*`srun` command is available.*",  # as on the login node of a cluster, where nobody meant to use it
         r".*available but not used.*",  # trainer=cpu on a machine with a GPU is a choice
         r".*could not find the monitored key.*",  # the record of the run says so, in its own words
         r".*does not have many workers.*",  # a matter of speed, which the user has chosen

@@ -10,7 +10,8 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
@@ -33,7 +34,10 @@ def wandb_logger(save_dir: str, project: str, finish_timeout: float = 10.0, **kw
     """
     import wandb
 
-    wandb.setup(wandb.Settings(silent=True))  # already before init(), to which Lightning passes what W&B warns of
+    with suppress(RuntimeError):  # of a user that the machine does not know
+        os.environ.setdefault("HOME", str(Path.home()))  # W&B's own program asks nobody else, and complains at length
+    quiet = wandb.Settings(silent=True)
+    wandb.setup(quiet)  # already before init(), to which Lightning passes what W&B warns of
     mode = kwargs.pop("mode", None) or os.environ.get("WANDB_MODE")
     if mode is None:
         mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
@@ -50,10 +54,12 @@ def wandb_logger(save_dir: str, project: str, finish_timeout: float = 10.0, **kw
             logger = WandbLogger(mode=mode, **arguments)
             _ = logger.experiment  # which calls init()
             return logger
-        except (OSError, wandb.errors.CommError) as error:
+        except (OSError, wandb.Error) as error:
             reason = str(error).strip().partition("\n")[0]
-            log.warning(f"WARNING: W&B's server is out of reach ({reason}); to upload the run later: {sync}")
+            log.warning(f"WARNING: W&B's server cannot be used ({reason}); to upload the run later: {sync}")
             mode = "offline"
+            wandb.teardown()  # what has failed would keep its id
+            wandb.setup(quiet)
     elif mode in ("offline", "dryrun"):
         log.info(f"W&B is offline; to upload the run: {sync}")
     return WandbLogger(mode=mode, **arguments)
