@@ -49,7 +49,10 @@ def construction_problem(path: str, node: Mapping[str, Any], error: Instantiatio
     cause = error.__cause__
     if isinstance(cause, UserError):
         raise cause
-    if not isinstance(cause, ValueError | TypeError | MisconfigurationException | ModuleNotFoundError):
+    told = (ValueError, TypeError, MisconfigurationException, ModuleNotFoundError)
+    if path == "trainer":
+        told += (RuntimeError,)  # of the machine, as where SLURM has other tasks than the trainer
+    if not isinstance(cause, told):
         raise cause or error
     sentence = " ".join(str(cause).split())
     words = set(re.findall(r"[\w.+-]+", sentence))
