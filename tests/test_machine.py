@@ -193,7 +193,8 @@ def test_of_two_that_go_on_at_once_the_one_that_is_late_starts_anew(
     goes_on = [*XOR, f"resume='{stopped}'", f"hydra.run.dir='{stopped}'"]
     assert check_command_line(CONF, "train", command) == goes_on
     assert check_command_line(CONF, "train", command) == goes_on  # the same process; nobody trains there yet
-    code = f"from kindling.config.command_line import *; print(check_command_line(Path({str(CONF)!r}), 'train', {command}))"
+    asked = f"check_command_line(Path({str(CONF)!r}), 'train', {command})"
+    code = f"from kindling.config.command_line import *; print({asked})"
     second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert second.stdout == f"{XOR}\n", second.stderr
     monkeypatch.setenv("SLURM_PROCID", "1")  # another process of the same run

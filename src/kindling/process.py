@@ -25,7 +25,7 @@ def rank() -> int:
 
 
 def is_first() -> bool:
-    """Of the processes of the run, as far as whoever started them has said so; without Lightning, which takes seconds."""
+    """Whether it is the first of the run, by the word of what started them; without Lightning, which takes seconds."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
@@ -50,7 +50,7 @@ def outlive_output() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
     for number, name in ((1, "stdout"), (2, "stderr")):
         before = getattr(sys, name)
-        buffer = io.BufferedWriter(Output(number, "w", closefd=False))  # type: ignore[arg-type]
+        buffer = io.BufferedWriter(Output(number, "w", closefd=False))
         each_line = number == 2 or (before is not None and (before.line_buffering or before.write_through))
         text = io.TextIOWrapper(buffer, getattr(before, "encoding", None), "backslashreplace", line_buffering=each_line)
         setattr(sys, name, text)
