@@ -34,10 +34,7 @@ def wandb_logger(save_dir: str, project: str, finish_timeout: float = 10.0, **kw
     """
     import wandb
 
-    with suppress(RuntimeError):  # of a user that the machine does not know
-        os.environ.setdefault("HOME", str(Path.home()))  # W&B's own program asks nobody else, and complains at length
-    quiet = wandb.Settings(silent=True)
-    wandb.setup(quiet)  # already before init(), to which Lightning passes what W&B warns of
+    set_up(wandb)
     mode = kwargs.pop("mode", None) or os.environ.get("WANDB_MODE")
     if mode is None:
         mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
@@ -59,10 +56,17 @@ def wandb_logger(save_dir: str, project: str, finish_timeout: float = 10.0, **kw
             log.warning(f"WARNING: W&B's server cannot be used ({reason}); to upload the run later: {sync}")
             mode = "offline"
             wandb.teardown()  # what has failed would keep its id
-            wandb.setup(quiet)
+            set_up(wandb)
     elif mode in ("offline", "dryrun"):
         log.info(f"W&B is offline; to upload the run: {sync}")
     return WandbLogger(mode=mode, **arguments)
+
+
+def set_up(wandb: Any) -> None:
+    """Have W&B be silent, already before init(), to which Lightning passes what W&B warns of."""
+    with suppress(RuntimeError):  # of a user that the machine does not know
+        os.environ.setdefault("HOME", str(Path.home()))  # W&B's own program asks nobody else, and complains at length
+    wandb.setup(wandb.Settings(silent=True))
 
 
 def check_answers(url: str, seconds: float = 3.0) -> None:
@@ -78,6 +82,10 @@ def check_answers(url: str, seconds: float = 3.0) -> None:
         request.add_header("Content-Type", "application/json")
         try:
             urllib.request.urlopen(request, timeout=seconds).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code >= 500:
+                failed.append(error)
         except (OSError, http.client.HTTPException, ValueError) as error:
             failed.append(error)
 
@@ -87,9 +95,8 @@ def check_answers(url: str, seconds: float = 3.0) -> None:
     if asking.is_alive():
         raise TimeoutError(f"{url} has not answered in {seconds:g} s")
     error = failed[0] if failed else None
-    refuses = isinstance(error, urllib.error.HTTPError) and error.code < 500
     of_certificates = isinstance(error, urllib.error.URLError) and isinstance(error.reason, ssl.SSLError)
-    if error and not refuses and not of_certificates:  # W&B may know others
+    if error and not of_certificates:  # W&B may know others
         raise OSError(f"{url}: {getattr(error, 'reason', error)}") from None
 
 
