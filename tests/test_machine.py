@@ -212,7 +212,7 @@ def test_of_two_that_go_on_at_once_the_one_that_is_late_starts_anew(
 def test_what_slurm_has_is_held_against_the_trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "train"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match="^trainer: You set `--ntasks=4`"):
+    with pytest.raises(UserError, match=r"^trainer: You set `--ntasks=4`"):
         train(compose([*XOR, f"run_dir={tmp_path / 'run'}"]))
 
 
