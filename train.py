@@ -19,6 +19,7 @@ import hydra
 from omegaconf import DictConfig
 
 from kindling.config.command_line import check_command_line
+from kindling.process import outlive_output
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -29,6 +30,7 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    outlive_output()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the process at once, until there is something to save
     sys.argv[1:] = check_command_line(Path(__file__).parent / "conf", "train", sys.argv[1:], __doc__)
     main()

@@ -107,7 +107,7 @@ def train_py(args: list[str], output: Path) -> int:
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
     warnings.resetwarnings()
     warnings.simplefilter("default")
     os.chdir(ROOT)

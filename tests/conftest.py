@@ -24,6 +24,11 @@ ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
 
 
+# No test depends on the machine: on its cluster, its accounts, or where its data are.
+for name in [name for name in os.environ if name.startswith(("SLURM_", "WANDB_", "KINDLING_"))]:
+    del os.environ[name]
+
+
 def options(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 
-OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # and not bugs
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS)  # no bugs
 
 
 class UserError(Exception):
@@ -30,7 +30,11 @@ def told_in_a_sentence() -> Iterator[None]:
     except OSError as error:
         if error.filename is None and error.errno not in OF_THE_MACHINE:
             raise
-        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error.strerror}")
+        sys.exit(f"error: {told(error)}")
+
+
+def told(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +20,98 @@ SPREADS = ("_std", "_min", "_max")  # over the members of a population
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Or leave what is there, whatever happens on the way."""
+    """Or leave what is there, whatever happens on the way.
+
+    Raises:
+        OSError: with the name of the file, where that fails.
+        UserError: where the folder that this process trains in is no longer its own.
+    """
+    check_still_held()
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # several processes may write the same file
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A folder that this process trains in, or is about to."""
+
+    lock: FileLock
+    file: tuple[int, int]  # that is locked: device and inode
+    pid: int  # a process that is forked does not hold what its parent holds
+
+
+_held: dict[Path, Hold] = {}
+
+
+def holds(folder: Path) -> bool:
+    hold = _held.get(folder.absolute())
+    return hold is not None and hold.pid == os.getpid()
+
+
+def take(folder: Path) -> bool:
+    """Keep other processes from training in the folder, until `let_go` or for as long as this one lives.
+
+    Returns: False where another process has it.
+    """
+    if holds(folder):
+        return True
+    lock = FileLock(folder.absolute() / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    _held[folder.absolute()] = Hold(lock, file_at(folder / ".lock"), os.getpid())
+    return True
+
+
+def let_go(folder: Path) -> None:
+    _held.pop(folder.absolute()).lock.release()
+
+
+def file_at(path: Path) -> tuple[int, int]:
+    """Device and inode, which tell a file from another of the same name; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_dev, status.st_ino)
+
+
+def check_still_held() -> None:
+    """Raises:
+    UserError: where a folder of this process was moved, or lost its lock, so that another process may train there.
+    """
+    for folder, hold in _held.items():
+        if hold.pid == os.getpid() and file_at(folder / ".lock") != hold.file:
+            raise UserError(
+                f"{folder} is no longer this run's: its .lock was deleted or replaced, or the folder moved; "
+                "the run stops and writes nothing more"
+            )
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in the folder, for as long as this one lives.
+    """Keep other processes from training in the folder meanwhile.
 
     Raises:
         UserError: where another process trains there, or the folder cannot be written to.
     """
-    lock = FileLock(folder / ".lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"{folder}: another process is training there") from None
+        taken = take(folder)
     except OSError as error:
         raise UserError(f"the run folder {folder} cannot be written to: {error.strerror}") from None
+    if not taken:
+        raise UserError(f"{folder}: another process is training there")
     try:
         yield
     finally:
-        lock.release()
+        let_go(folder)
 
 
 def is_locked(path: Path) -> bool:
@@ -70,7 +138,7 @@ def read_course(folder: Path) -> str:
     Raises:
         UserError: where no column is the epoch.
     """
-    lines = (folder / "metrics.csv").read_text(errors="replace").splitlines(keepends=True)
+    lines = (folder / "metrics.csv").read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     header = next(csv.reader(lines[:1]), [])
     if "epoch" not in header:
         raise UserError(f"{folder / 'metrics.csv'}: is damaged, it has no column epoch")

@@ -1,5 +1,6 @@
 """This process: which it is of a run, what it prints, and how it ends when it is told to."""
 
+import io
 import logging
 import os
 import signal
@@ -8,8 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,43 @@ INTERRUPTED = {128 + number: number.name for number in SIGNALS}  # exit codes, a
 
 def rank() -> int:
     """Of this process among those of the run; also before Lightning has started them."""
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only  # not above: the command line is checked without
+
     return int(getattr(rank_zero_only, "rank", 0))
+
+
+def is_first() -> bool:
+    """Whether it is the first of the run, by the word of what started them; without Lightning, which takes seconds."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+class Output(io.FileIO):
+    """Where a process prints to. What cannot be written is lost, and nothing else: the reader has gone (`| head`), the
+    disk is full, the terminal was closed.
+    """
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or len(data)
+        except OSError:
+            return len(data)
+
+
+def outlive_output() -> None:
+    """Let nothing that happens to what this process prints to end it, or print more than was meant to be printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed (`>&-`): else the next file opened would take its place, and be printed into
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        before = getattr(sys, name)
+        buffer = io.BufferedWriter(Output(number, "w", closefd=False))
+        each_line = number == 2 or (before is not None and (before.line_buffering or before.write_through))
+        text = io.TextIOWrapper(buffer, getattr(before, "encoding", None), "backslashreplace", line_buffering=each_line)
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)  # the one that Python flushes last
+    logging.raiseExceptions = False  # of a train.log on a full disk; logging would print a traceback for each line
 
 
 @contextmanager
@@ -44,7 +80,7 @@ def requeue() -> None:
 
 def quiet() -> None:
     """Keep advertising, and warnings that nobody here can act on, off the screen."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
+    for name in ("lightning.pytorch", "lightning.fabric", "matplotlib"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if rank() != 0:
         logging.getLogger("kindling").setLevel(logging.ERROR)  # once is enough
@@ -52,6 +88,7 @@ def quiet() -> None:
         r".*LeafSpec.*",  # Lightning's use of torch.utils._pytree
         r".*smaller than the logging interval.*",
         r".*Checkpoint directory .* exists and is not empty.*",
+        r".*`srun` command is available.*",  # as on the login node of a cluster, where nobody meant to use it
         r".*available but not used.*",  # trainer=cpu on a machine with a GPU is a choice
         r".*could not find the monitored key.*",  # the record of the run says so, in its own words
         r".*does not have many workers.*",  # a matter of speed, which the user has chosen

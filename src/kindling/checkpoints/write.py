@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kindling.checkpoints import archive
 from kindling.errors import UserError
+from kindling.folders import check_still_held
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         path = Path(path).absolute()
+        check_still_held()
         try:
             self._prepare(path.parent)
             write(checkpoint, path)
@@ -122,7 +124,9 @@ def write(content: Any, path: Path) -> None:
 
     Raises:
         OSError: where that fails; then nothing has changed.
+        UserError: where the folder that this process trains in is no longer its own.
     """
+    check_still_held()
     temporary = path.with_name(f".{secrets.token_hex(4)}.ckpt.tmp")
     try:
         with temporary.open("xb") as file:  # x: follows no link that lies in wait

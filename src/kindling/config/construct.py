@@ -49,7 +49,9 @@ def construction_problem(path: str, node: Mapping[str, Any], error: Instantiatio
     cause = error.__cause__
     if isinstance(cause, UserError):
         raise cause
-    if not isinstance(cause, ValueError | TypeError | MisconfigurationException | ModuleNotFoundError):
+    of_slurm = path == "trainer" and isinstance(cause, RuntimeError)  # which has other tasks than the trainer
+    told = isinstance(cause, ValueError | TypeError | MisconfigurationException | ModuleNotFoundError)
+    if not (told or of_slurm):
         raise cause or error
     sentence = " ".join(str(cause).split())
     words = set(re.findall(r"[\w.+-]+", sentence))

@@ -16,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import PARTS
 from kindling.errors import UserError
-from kindling.folders import is_locked
+from kindling.folders import holds, is_locked, let_go, read_summary, take
+from kindling.process import is_first
 
 ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
 
@@ -47,10 +48,25 @@ class Started:
             raise UserError(f"resume={folder}: overrides.yaml may not hold {foreign[0]}")
 
     def is_running(self) -> bool:
+        if holds(self.folder) or not is_first():
+            return False
         try:
             return is_locked(self.folder / ".lock")
         except OSError:  # a folder that nobody can write to; whoever trains there will be told
             return False
+
+    def take(self) -> bool:
+        """Whether the run is this process's to go on with: of several that want to at once, it is one's alone."""
+        if not is_first():
+            return True
+        try:
+            taken = take(self.folder)
+        except OSError:  # likewise
+            return True
+        if taken and read_summary(self.folder)["status"] == "completed":  # by the one before, just now
+            let_go(self.folder)
+            return False
+        return taken
 
     def changes(self, config_name: str, overrides: list[str]) -> list[str]:
         """Where the config that the overrides compose today differs from that of the run."""
@@ -112,6 +128,6 @@ def newest_unfinished(config_name: str, overrides: list[str], folders: list[Path
         except UserError:
             continue
         unfinished = run.summary.get("status") != "completed" and not run.is_running()
-        if unfinished and not run.changes(config_name, overrides):
+        if unfinished and not run.changes(config_name, overrides) and run.take():
             return run
     return None

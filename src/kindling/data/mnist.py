@@ -1,11 +1,11 @@
 """MNIST and what shares its format: the official files, read as they are."""
 
 import contextlib
-import getpass
 import gzip
 import hashlib
 import io
 import logging
+import os
 import shutil
 import socket
 import tempfile
@@ -69,7 +69,7 @@ class TorchvisionImages(ImageDataModule):
     def download(self) -> None:
         """Through torchvision's own loader, which knows mirrors and checksums; no file is ever half there."""
         name = self.dataset.__name__
-        lock = Path(tempfile.gettempdir()) / f"kindling-{getpass.getuser()}-{name}.lock"
+        lock = Path(tempfile.gettempdir()) / f"kindling-{os.getuid()}-{name}.lock"
         timeout = socket.getdefaulttimeout()
         socket.setdefaulttimeout(10)  # seconds without an answer, for each mirror
         try:

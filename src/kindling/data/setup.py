@@ -1,6 +1,5 @@
 """When a datamodule is prepared and set up: once, and each time from the same random numbers."""
 
-import getpass
 import os
 import tempfile
 from collections.abc import Callable
@@ -48,7 +47,7 @@ def keep_in_precision(datamodule: L.LightningDataModule, precision: Any) -> None
 
 def prepare_early(datamodule: L.LightningDataModule) -> None:
     """Before there is a model, which wants to know something of the data. One process at a time."""
-    name = f"kindling-{getpass.getuser()}-{type(datamodule).__module__}.{type(datamodule).__qualname__}.lock"
+    name = f"kindling-{os.getuid()}-{type(datamodule).__module__}.{type(datamodule).__qualname__}.lock"
     with FileLock(Path(tempfile.gettempdir()) / name):
         if "LOCAL_RANK" not in os.environ or "TORCHELASTIC_RUN_ID" in os.environ or os.environ["LOCAL_RANK"] == "0":
             datamodule.prepare_data()  # the first process has done so before it started this one

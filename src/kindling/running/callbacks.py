@@ -50,8 +50,8 @@ class ProgressBar(TQDMProgressBar):
 
     def __init__(self, refresh_rate: int = 50) -> None:
         super().__init__(refresh_rate, leave=True)
-        self.in_terminal = sys.stdout.isatty()
         self.validated: set[str] = set()  # what the validation of this epoch has measured
+        self.in_terminal = sys.stdout is not None and sys.stdout.isatty()  # a daemon may have none
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)

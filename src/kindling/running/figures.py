@@ -1,6 +1,7 @@
 """The figures of a run, written as PNG files into its folder."""
 
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,11 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from kindling import abilities
-from kindling.folders import read_course
+from kindling.errors import OF_THE_MACHINE, told
+from kindling.folders import read_course, write_whole
 from kindling.running.weights import DIVIDED
+
+log = logging.getLogger(__name__)
 
 
 class Figures(Callback):
@@ -20,12 +24,17 @@ class Figures(Callback):
 
 
 def draw_of_run(run_dir: Path, trainer: L.Trainer, model: L.LightningModule, datamodule: Any) -> None:
-    """After the test, where the run has Figures among its callbacks."""
+    """After the test, where the run has Figures among its callbacks; a full disk costs the figures, not the run."""
     wanted = any(isinstance(callback, Figures) for callback in trainer.callbacks)  # type: ignore[attr-defined]
     if not wanted or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     divided = isinstance(trainer.strategy, DIVIDED)  # one process alone cannot run it
-    draw(run_dir, None if divided else model, datamodule)
+    try:
+        draw(run_dir, None if divided else model, datamodule)
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        log.warning("WARNING: there are no figures, or not all: %s", told(error))
 
 
 def draw(run_dir: Path, model: L.LightningModule | None = None, datamodule: Any = None) -> None:
@@ -45,4 +54,6 @@ def draw(run_dir: Path, model: L.LightningModule | None = None, datamodule: Any 
 
 def save(run_dir: Path, name: str, figure: Any) -> None:
     (run_dir / "figures").mkdir(exist_ok=True)
-    figure.savefig(run_dir / "figures" / f"{name}.png", dpi=120)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=120)
+    write_whole(run_dir / "figures" / f"{name}.png", content.getvalue())

@@ -18,17 +18,19 @@ def log_to(run_dir: Path) -> Iterator[None]:
         yield
         return
     logger = logging.getLogger("kindling")
-    screen = logging.StreamHandler(sys.stdout)
-    file = logging.FileHandler(run_dir / "train.log", delay=True)
+    screen = logging.StreamHandler(sys.stdout) if sys.stdout is not None else logging.NullHandler()
+    file = logging.FileHandler(run_dir / "train.log", encoding="utf-8", errors="backslashreplace", delay=True)
     file.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
-    level = logger.level
+    level, loud = logger.level, logging.raiseExceptions
     logger.setLevel(logging.INFO)
+    logging.raiseExceptions = False  # where nothing can be printed or written any more
     for handler in (screen, file):
         logger.addHandler(handler)
     try:
         yield
     finally:
         logger.setLevel(level)
+        logging.raiseExceptions = loud
         for handler in (screen, file):
             logger.removeHandler(handler)
             handler.close()

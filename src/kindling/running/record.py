@@ -11,7 +11,7 @@ import lightning as L
 from kindling import abilities
 from kindling import lightning_internals as internals
 from kindling.errors import UserError
-from kindling.folders import read_course, write_whole
+from kindling.folders import check_still_held, read_course, write_whole
 from kindling.running.callbacks import Late
 
 
@@ -74,19 +74,20 @@ class Record(Late):
         self.last = {**self.last, **row} if again else row
         if not self._writes(trainer):
             return
+        check_still_held()
         exists = self.path.exists()
         if again or not exists or not set(self._columns()).issuperset(row):
             rows = self._rows() if exists else []
             self._write([*rows[: self.num_rows - 1], self.last])
             return
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", encoding="utf-8", newline="") as file:
             file.write(self._lines([row], self._columns()))
 
     def _writes(self, trainer: L.Trainer) -> bool:
         return trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
 
     def _columns(self) -> list[str]:
-        with self.path.open(newline="") as file:
+        with self.path.open(encoding="utf-8", newline="") as file:
             return next(csv.reader(file), [])
 
     def _rows(self) -> list[dict[str, Any]]:

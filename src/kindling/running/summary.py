@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +50,8 @@ class Summary(dict[str, Any]):
             yield
         finally:
             self["seconds"][phase] = round(before + time.perf_counter() - start, 3)
-            self.write()
+            with suppress(OSError):  # a full disk is told of by what must be written, a checkpoint or the last summary
+                self.write()
 
     def __enter__(self) -> "Summary":
         self.write()

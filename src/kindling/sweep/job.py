@@ -18,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from kindling.config.asked import within_sweep
 from kindling.config.checks import several_processes
 from kindling.config.resume import quoted
-from kindling.errors import OF_THE_MACHINE, Pruned, UserError
-from kindling.folders import PROJECT, read_summary, write_whole
+from kindling.errors import OF_THE_MACHINE, Pruned, UserError, told
+from kindling.folders import PROJECT, is_locked, read_summary, write_whole
 from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main(cfg: DictConfig) -> float:
             except (UserError, OSError) as error:
                 if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
                     raise
-                sys.exit(f"error: {error}")
+                sys.exit(f"error: {told(error) if isinstance(error, OSError) else error}")
     assert job is not None
     try:
         return run_as_command(cfg) if several_processes(cfg.trainer) else job.run()
@@ -106,7 +106,8 @@ class Job:
             yield
         except Exception as error:
             summary = read_summary(run_dir)
-            if summary["status"] != "failed" or summary["error"]["message"] != str(error):
+            known = summary["status"] == "failed" and summary["error"]["message"] == str(error)
+            if not known and not is_locked(run_dir / ".lock"):  # else the folder is another process's
                 record_failure(run_dir, type(error).__name__, str(error))
             raise
         finally:

@@ -25,6 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from kindling.errors import UserError
+from kindling.process import outlive_output
 
 # Imported once, by the server that the jobs are forked from.
 PRELOADED = ["__main__", "kindling.running.train", "kindling.report", "hydra._internal.core_plugins.basic_launcher"]
@@ -118,6 +119,7 @@ def run(sender: Connection, arguments: bytes) -> None:
     output = os.open(run_dir / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    outlive_output()
     if job.trainer.get("devices") == 1:
         take_gpu(slot)
     result = run_job(
