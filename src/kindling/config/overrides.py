@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,30 @@ def parse(texts: list[str], problems: list[str]) -> Iterator[Override]:
     parser = OverridesParser.create()
     for text in texts:
         try:
-            yield parser.parse_override(text)
+            override = parser.parse_override(text)
         except HydraException:
-            problems.append(f"{text}: not of the form key=value (quote values with special characters: 'key=\"a b\"')")
+            problems.append(_unread(text))
+            continue
+        if override.key_or_group:
+            yield override
+        else:
+            problems.append(f"{text}: not of the form key=value")
+
+
+def _unread(text: str) -> str:
+    """What is wrong with an override that is none, and where that is known, what is right."""
+    key, _, value = text.partition("=")
+    if value.startswith("~"):
+        return f"{text}: a shell leaves ~ as it is here; write {key}={Path(value).expanduser()}"
+    if not (key and value):
+        return f"{text}: not of the form key=value"
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    right = f'{key}="{quoted}"'
+    try:
+        OverridesParser.create().parse_override(right)
+    except HydraException:
+        return f"{text}: not of the form key=value"
+    return f"{text}: needs quotes around the value, and around it all for the shell: {shlex.quote(right)}"
 
 
 def options_of(override: Override) -> list[str]:
@@ -81,23 +103,31 @@ def combinations(choices: list[Override], problems: list[str]) -> Iterator[list[
         yield [text for text in combination if text]
 
 
-def value_problems(cfg: dict[str, Any], overrides: list[Override]) -> Iterator[str]:
+def value_problems(cfg: dict[str, Any], overrides: list[Override], told: Collection[str] = ()) -> Iterator[str]:
+    """Keys that are not there, and values that are not of their kind. Of those that have been `told`, nothing more."""
     defaults = dict(_flat(cfg))
     for override in overrides:
         key = override.key_or_group
-        if key.startswith("hydra."):
-            continue  # Hydra's own: composed by itself
+        if key in told or any(ancestor in told for ancestor in _ancestors(key)):
+            continue
         added = override.is_add() or override.is_force_add()
+        if (
+            override.is_add()
+            and defaults.get(key) not in (None, "???")
+            and not isinstance(override.value(), dict | list)
+        ):
+            yield f"{override.input_line}: {key} is there already; leave out the +"
+            continue
         if added and any(isinstance(defaults.get(ancestor), dict) for ancestor in _ancestors(key)):
             defaults.setdefault(key, None)
         if key not in defaults:
             yield f"{key}: no such key{did_you_mean(key, defaults)}"
-        elif key in defaults and not override.is_delete() and key not in SEVERAL_TYPES:
+        elif not (override.is_delete() or key in SEVERAL_TYPES or key.startswith("hydra.")):  # Hydra has types
             for value in values_of(override):
                 yield from _type_problems(key, defaults[key], value)
     given = {override.key_or_group for override in overrides}
     for key, default in defaults.items():
-        if default == "???" and key not in given:
+        if default == "???" and key not in {*given, *told} and not key.startswith("hydra."):
             yield f"{key}: a value is required, as in {key}=..."
 
 

@@ -19,6 +19,7 @@ from optuna.trial import Trial, TrialState
 
 from kindling import report
 from kindling.config.resume import quoted
+from kindling.config.sources import split
 from kindling.config.sweep_record import Record
 from kindling.errors import UserError, did_you_mean
 from kindling.folders import is_locked, read_summary, write_whole
@@ -43,6 +44,7 @@ class Sweep:
         self.launcher = launcher
         self.settings = config.sweep
         self.hydra = config.hydra
+        self.flags, _ = split(record.command)
         self.trials: dict[int, Trial] = {}
         self.failed: list[int] = []
 
@@ -51,7 +53,7 @@ class Sweep:
         SystemExit: with a sentence where jobs failed; with 128 + the signal after one.
         """
         print(f"{self.folder}: {self.record.n_trials} jobs, {self.queue.count_done()} of them done", flush=True)
-        go_on = f"python train.py -m sweep.resume={shlex.quote(str(self.folder))}"
+        go_on = shlex.join(["python", "train.py", "-m", *self.flags, f"sweep.resume={self.folder}"])
         try:
             with self.queue.working(), exit_codes():
                 for number, error in self.ended():
@@ -109,7 +111,7 @@ class Sweep:
             print(f"job {trial.number}: {swept}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True)
             overrides = self.space.overrides(trial.params)
             run_dir.mkdir(exist_ok=True)
-            write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
+            write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create([*self.flags, *overrides])))
             identity = [f"sweep.name={quoted(self.record.name)}", f"sweep.trial={trial.number}"]
             place = [f"hydra.sweep.dir={quoted(run_dir.parent)}", f"hydra.sweep.subdir={trial.number}"]
             yield trial.number, [*overrides, *identity, *place]
