@@ -32,7 +32,11 @@ INSTANTIATE_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_
 def section_problems(config: dict[str, Any], interpolated: Set[str]) -> dict[str, list[str]]:
     """By section."""
     sections = {key: node for key, node in config.items() if isinstance(node, dict)}
-    return {key: list(node_problems(key, node, interpolated)) for key, node in sections.items()}
+    problems = {key: list(node_problems(key, node, interpolated)) for key, node in sections.items()}
+    for key in sections.keys() & {"data", "model", "trainer", *PARTS}:
+        if "_target_" not in sections[key]:
+            problems[key].append(f"{key}: names no class; {key}._target_ is needed")
+    return problems
 
 
 def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = frozenset()) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kindling.config.sources import split
 from kindling.report.axes import number
 from kindling.report.sweep_folder import SweepFolder, key_of
 from kindling.report.tables import best, scores, settings
@@ -85,8 +86,9 @@ class Contents:
 
     def command_of(self, job: int) -> str:
         """What trains this job again, in a shell; a sentence where that is not known."""
-        overrides = [text for text in self.sweep.overrides(job) if not is_of_the_sweep(key_of(text))]
-        return shlex.join(["python", "train.py", *overrides]) if overrides else UNKNOWN
+        flags, overrides = split(self.sweep.overrides(job))
+        words = [*flags, *(text for text in overrides if not is_of_the_sweep(key_of(text)))]
+        return shlex.join(["python", "train.py", *words]) if words else UNKNOWN
 
     def jobs(self) -> tuple[list[str], Rows]:
         """Best first, then those without a score, by number."""
