@@ -22,7 +22,7 @@ from kindling.config.overrides import choosing, combinations, options_of, parse,
 from kindling.config.resume import find_run, quoted
 from kindling.config.sources import Source, check_flags, split
 from kindling.config.sweep_record import read_record
-from kindling.errors import UserError, listed, told_in_a_sentence
+from kindling.errors import UserError, listed, some, told_in_a_sentence
 from kindling.folders import CONF
 
 # `${unique:}` in a folder's name: two runs that start in the same second do not share it.
@@ -130,7 +130,7 @@ def _primary_problems(name: str, job: dict[str, Any], hydra: dict[str, Any]) -> 
     if hydra["runtime"]["choices"].get("hydra/sweeper") != "study":
         missing.append("hydra/sweeper: study")
     if missing:
-        yield f"--config-name={name}: has no {', '.join(missing)}; begin it with defaults: [train, _self_]"
+        yield f"--config-name={name}: has no {some(missing)}; begin it with defaults: [train, _self_]"
 
 
 def _hydra_problems(hydra: dict[str, Any], overrides: list[Override]) -> Iterator[str]:
@@ -199,7 +199,7 @@ def sentence(error: Exception) -> str:
     if found := re.match("Multiple values for .* use 'override (.*): (.*)'", first):
         return f"+{found[1]}={found[2]}: there is one already; leave out the +"
     options = [line.strip() for line in rest if line.startswith("\t")]
-    return f"{first} ({', '.join(options)})" if options and "must specify" in first else first
+    return f"{first} ({some(options)})" if options and "must specify" in first else first
 
 
 def of_sweep(override: Override) -> bool:

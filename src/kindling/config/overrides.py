@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from kindling.errors import UserError, did_you_mean, listed
+from kindling.errors import UserError, did_you_mean, listed, some
 
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
 SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "steps_per_call"}
@@ -91,8 +91,7 @@ def combinations(choices: list[Override], problems: list[str]) -> Iterator[list[
             if wrong or not names:
                 named = ["null" if name is None else str(name) for name in wrong or ["[]"]]
                 problems += [
-                    f"{group}={name}: no such option{did_you_mean(name, options)} "
-                    f"({group} is one of {', '.join(options)})"
+                    f"{group}={name}: no such option{did_you_mean(name, options)} ({group} is one of {some(options)})"
                     for name in named
                 ]
             else:
@@ -160,7 +159,7 @@ def _type_problems(key: str, default: Any, value: Any) -> Iterator[str]:
         if not isinstance(value, list):
             yield f"{key}={shown}: should be a list, like [{', '.join(map(str, default))}]"
     elif isinstance(default, dict):
-        yield f"{key}={shown}: is a section with the keys {', '.join(map(str, default))}"
+        yield f"{key}={shown}: is a section with the keys {some(default)}"
     elif isinstance(value, list | dict):
         yield f"{key}={shown}: should be a single value, like {default}"
 

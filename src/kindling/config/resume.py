@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import PARTS
 from kindling.config.sources import Source, check_flags, split
-from kindling.errors import UserError
+from kindling.errors import UserError, some
 from kindling.folders import is_locked
 
 ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
@@ -103,7 +103,7 @@ def find_run(value: str, source: Source, overrides: list[str], folders: list[Pat
     check_flags(run.flags, source.flags, f"resume={value}")
     changes = run.changes(source.name, run.overrides)
     if changes:
-        raise UserError(f"resume={value}: conf/ has changed since the run was started: {'; '.join(changes)}")
+        raise UserError(f"resume={value}: conf/ has changed since the run was started: {some(changes, '; ')}")
     return run
 
 

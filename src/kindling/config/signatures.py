@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from kindling.config.overrides import PARTS
-from kindling.errors import did_you_mean
+from kindling.errors import did_you_mean, some
 
 # The names under which the schedulers of torch.optim take the length of the run, which the trainer knows.
 RUN_LENGTH = ("total_steps", "T_max", "total_iters")
@@ -150,7 +150,7 @@ def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
         choices = _choices(annotation)
         if choices:
             hint = did_you_mean(str(value), choices)
-            yield f"{path}={shown}: should be one of {', '.join(choices)}{hint}"
+            yield f"{path}={shown}: should be one of {some(choices)}{hint}"
         else:
             messages = ["longer" if e["type"] == "missing" else e["msg"] for e in error.errors()]
             reasons = list(dict.fromkeys(message.replace("Input should be ", "") for message in messages))

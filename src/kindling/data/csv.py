@@ -8,7 +8,7 @@ import numpy as np
 
 from kindling.data import inputs
 from kindling.data.tabular import TabularDataModule
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, did_you_mean, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,15 +66,12 @@ class CSV(TabularDataModule):
         gaps = [name for name in x if x[name].isna().any()]
         for kind, names in (("numeric", numeric), ("one-hot", categorical), ("gaps filled", gaps)):
             if names:
-                log.info("%s: %s", kind, ", ".join(map(str, names)))
-        for name in categorical:
-            if x[name].nunique() > len(x) / 2:
-                log.warning(
-                    "WARNING: column %s has %d different texts in %d rows; data.features can leave it out",
-                    name,
-                    x[name].nunique(),
-                    len(x),
-                )
+                log.info("%s: %s", kind, some(names))
+        many = [f"{name} has {x[name].nunique()}" for name in categorical if x[name].nunique() > len(x) / 2]
+        if many:
+            log.warning(
+                "WARNING: column %s different texts in %d rows; data.features can leave it out", some(many), len(x)
+            )
 
     def _check_names(self, key: str, names: list[str], table: "pd.DataFrame") -> None:
         if not names:
@@ -82,7 +79,7 @@ class CSV(TabularDataModule):
         for name in names:
             if name not in table.columns:
                 raise UserError(
-                    f"{key}={name}: {self.path} has no such column, only {', '.join(table.columns)}"
+                    f"{key}={name}: {self.path} has no such column, only {some(table.columns)}"
                     f"{did_you_mean(name, table.columns)}"
                 )
             if names.count(name) > 1:

@@ -20,7 +20,7 @@ from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
 from kindling.data.setup import set_up_once
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, did_you_mean, some
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
 from kindling.population.build import populate
@@ -102,7 +102,7 @@ def check_monitor(cfg: DictConfig, model: L.LightningModule) -> None:
         return
     if cfg.monitor not in scores:
         raise UserError(
-            f"monitor={cfg.monitor}: {cfg.model._target_} measures no such thing, only {', '.join(scores)}"
+            f"monitor={cfg.monitor}: {cfg.model._target_} measures no such thing, only {some(scores)}"
             f"{did_you_mean(cfg.monitor, scores)}"
         )
     if scores[cfg.monitor] not in (None, cfg.mode):

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from kindling.checkpoints.format import about, plain_part
+from kindling.errors import some
 from kindling.lightning_internals import latest
 
 log = logging.getLogger(__name__)
@@ -77,4 +78,4 @@ class ProgressBar(TQDMProgressBar):
         if not self.in_terminal and trainer.is_global_zero:
             metrics = self.get_metrics(trainer, pl_module)
             metrics = metrics or latest(trainer)
-            log.info("epoch %d  %s", trainer.current_epoch, "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()))
+            log.info("epoch %d  %s", trainer.current_epoch, some((f"{k} {v:.4g}" for k, v in metrics.items()), "  "))

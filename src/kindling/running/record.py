@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from kindling import abilities
 from kindling import lightning_internals as internals
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, did_you_mean, some
 from kindling.folders import write_whole
 from kindling.running.callbacks import Late
 
@@ -69,7 +69,7 @@ class Record(Late):
             if wrong and not math.isfinite(value):
                 raise UserError(f"{name} became {value} in epoch {trainer.current_epoch} at step {trainer.global_step}")
         if self.monitor and validated and self.monitor not in self.seen and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            logged = f"only {', '.join(sorted(self.seen))}" if self.seen else "and nothing else"
+            logged = f"only {some(sorted(self.seen))}" if self.seen else "and nothing else"
             raise UserError(
                 f"monitor={self.monitor}: is not logged, {logged}{did_you_mean(self.monitor, self.seen)} "
                 "(monitor=null takes the last checkpoint for the best)"

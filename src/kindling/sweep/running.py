@@ -21,7 +21,7 @@ from kindling import report
 from kindling.config.resume import quoted
 from kindling.config.sources import split
 from kindling.config.sweep_record import Record
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, did_you_mean, some
 from kindling.folders import is_locked, read_summary, write_whole
 from kindling.process import exit_codes
 from kindling.reopening.run import Run
@@ -72,7 +72,7 @@ class Sweep:
         elif left:
             print(f"{left} jobs are with other processes", flush=True)
         if self.failed:
-            numbers = ", ".join(map(str, self.failed))
+            numbers = some(self.failed)
             sys.exit(
                 f"error: {len(self.failed)} of {self.record.n_trials} jobs failed ({numbers}); to try again: {go_on}"
             )
@@ -153,7 +153,7 @@ def check_measured(values: dict[str, float | None], summary: dict[str, Any], fol
     for name, value in values.items():
         if value is None:
             raise UserError(
-                f"sweep.objectives: no run measures {name}, only {', '.join(known)}{did_you_mean(name, known)}; "
+                f"sweep.objectives: no run measures {name}, only {some(known)}{did_you_mean(name, known)}; "
                 f"start anew with another sweep.name, or delete {folder}"
             )
 

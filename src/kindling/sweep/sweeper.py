@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler
 from kindling.config.resume import flat
 from kindling.config.sources import Source, extend
 from kindling.config.sweep_record import Record, by_key, differences, read_record
-from kindling.errors import UserError
+from kindling.errors import UserError, some
 from kindling.folders import write_whole
 from kindling.process import quiet
 from kindling.sweep.checks import check, job_configs
@@ -80,7 +80,7 @@ def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> R
                 configs_then: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
                 changes = differences(dict(flat(configs)), dict(flat(configs_then)))
             if changes:
-                told = "; ".join(changes)
+                told = some(changes, "; ")
                 raise UserError(f"{folder} holds another sweep: {told}; choose another sweep.name, or undo that")
             if record.n_trials < then.n_trials:
                 raise UserError(
