@@ -66,10 +66,10 @@ def listed(problems: Iterable[str]) -> str:
     unique = list(dict.fromkeys(problems))
     if len(unique) == 1:
         return unique[0]
-    return f"{len(unique)} mistakes in the configuration\n  {some(unique, separator=f'{chr(10)}  ', length=4_000)}"
+    return f"{len(unique)} mistakes in the configuration\n  {some(unique, separator=f'{chr(10)}  ', length=5_000)}"
 
 
-def some(names: Iterable[object], separator: str = ", ", length: int = 1_000) -> str:
+def some(names: Iterable[object], separator: str = ", ", length: int = 500) -> str:
     """Those that fit, and how many more there are: a file may have ten thousand columns."""
     texts = [str(name)[:length] for name in names]
     count = max(1, sum(end <= length for end in accumulate(len(text) + len(separator) for text in texts)))

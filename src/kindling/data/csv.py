@@ -67,11 +67,16 @@ class CSV(TabularDataModule):
         for kind, names in (("numeric", numeric), ("one-hot", categorical), ("gaps filled", gaps)):
             if names:
                 log.info("%s: %s", kind, some(names))
-        many = [f"{name} has {x[name].nunique()}" for name in categorical if x[name].nunique() > len(x) / 2]
-        if many:
+        many = [name for name in categorical if x[name].nunique() > len(x) / 2]
+        for name in many[:5]:
             log.warning(
-                "WARNING: column %s different texts in %d rows; data.features can leave it out", some(many), len(x)
+                "WARNING: column %s has %d different texts in %d rows; data.features can leave it out",
+                name,
+                x[name].nunique(),
+                len(x),
             )
+        if many[5:]:
+            log.warning("WARNING: likewise %s", some(many[5:]))
 
     def _check_names(self, key: str, names: list[str], table: "pd.DataFrame") -> None:
         if not names:
