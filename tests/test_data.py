@@ -140,7 +140,7 @@ def test_what_lists_columns_has_an_end(tmp_path: Path, caplog: pytest.LogCapture
     assert sum(map(len, messages)) < 2_000
     assert messages[0].startswith("one-hot: column_0, column_1, ")
     assert messages[0].endswith(", and 1,954 more")
-    with pytest.raises(UserError, match="has no such column, only column_0, .*, and 1,.* more; did you mean") as error:
+    with pytest.raises(UserError, match=r"has no such column, only column_0, .*, and 1,.* more; did you mean") as error:
         ready(CSV(path=str(path), target="colunm_77"))
     assert len(str(error.value)) < 800
 

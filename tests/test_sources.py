@@ -109,7 +109,7 @@ def flags(way: str, team: Path) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize("way", ["a folder more", "another folder", "the search path"])
 def test_a_run_says_where_its_config_was_and_goes_on_with_it(
-    way: str, team: Path, run: Callable[..., Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, team: Path, run: Callable[..., Finished]
 ) -> None:
     given, recorded = flags(way, team)
     done = run(*given, *QUICK)
@@ -121,8 +121,7 @@ def test_a_run_says_where_its_config_was_and_goes_on_with_it(
     told = message(f"resume={done.folder}")
     assert told.startswith(f"resume={done.folder}: was started with ")
     assert "; give that again: python train.py " in told
-    argv = check_command_line(CONF, "train", [*given[:4], "trainer.max_epochs=2", f"resume={done.folder}"])
-    longer = Finished(done.folder, run(*argv[:-1], folder=done.folder).score)
+    longer = run(*recorded, "trainer.max_epochs=2", f"resume={done.folder}", folder=done.folder)
     assert longer.summary["epochs"] == 2
 
 
