@@ -67,6 +67,12 @@ def test_mistakes_are_told_as_in_conf(argv: list[str], expected: str, team: Path
         (["--config-path=nowhere"], f"--config-path={CONF.parent / 'nowhere'}: there is no such folder"),
         (["--config-dir="], "--config-dir: a value is required"),
         (["hydra.searchpath=nowhere"], "hydra.searchpath=nowhere: should be a list, like [file:///FOLDER]"),
+        (["hydra.searchpath=a,b"], "hydra.searchpath=a,b: should be a list, like [file:///FOLDER]"),
+        (
+            ["hydra.searchpath=[a"],
+            "hydra.searchpath=[a: needs quotes around the value, and around it all for the shell: "
+            "'hydra.searchpath=\"[a\"'",
+        ),
         (["hydra.searchpath=[file:///nowhere]"], "hydra.searchpath: there is no /nowhere"),
     ],
 )

@@ -15,9 +15,9 @@ from kindling.config.sources import Source
 class Asked:
     """Args:
     overrides: as typed.
-    flags: and those that say where the config is.
     choices: the option by its group.
     folders: where the groups are.
+    flags: as typed, those that say where the config is.
     """
 
     overrides: list[str] = field(default_factory=list)

@@ -62,7 +62,7 @@ def source_of(args: argparse.Namespace, config_dir: Path, config_name: str) -> S
         is_package = args.config_path.startswith("pkg://")
         path = args.config_path if is_package else str(config_dir.parent / args.config_path)
     given = [text for text in args.overrides if text.startswith("hydra.searchpath=")]
-    return Source(path, args.config_name or config_name, args.config_dir, given[-1] if given else None)
+    return Source(path, args.config_name or config_name, args.config_dir, given[0] if given else None)  # as Hydra
 
 
 def check_overrides(texts: list[str], source: Source, multirun: bool = False) -> tuple[list[str], list[str]]:

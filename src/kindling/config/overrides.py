@@ -42,7 +42,7 @@ def _unread(text: str) -> str:
     key, _, value = text.partition("=")
     if value.startswith("~"):
         return f"{text}: a shell leaves ~ as it is here; write {key}={Path(value).expanduser()}"
-    if not (key and value):
+    if not (key and value) or value[0] in "[{":
         return f"{text}: not of the form key=value"
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     right = f'{key}="{quoted}"'

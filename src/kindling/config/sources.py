@@ -8,7 +8,7 @@ is not looked at like what a folder says.
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from yaml import MarkedYAMLError  # type: ignore[import-untyped]
 
@@ -128,13 +129,15 @@ def extend(loader: ConfigLoader, name: str, overrides: Sequence[str]) -> None:
     given = [text for text in overrides if text.startswith("hydra.searchpath=")]
     value: Any = None
     if given:
-        value = OverridesParser.create().parse_override(given[0]).value()
+        with suppress(HydraException):  # which is told with the other overrides
+            value = OverridesParser.create().parse_override(given[0]).value()
     elif primary := loader.repository.load_config(name):  # type: ignore[attr-defined]
         value = OmegaConf.select(primary.config, "hydra.searchpath")
     if value is None:
         return
-    if isinstance(value, str) or not all(isinstance(path, str) for path in value):
-        raise UserError(f"hydra.searchpath={value}: should be a list, like [file:///FOLDER]")
+    if isinstance(value, str) or not (isinstance(value, Sequence) and all(isinstance(path, str) for path in value)):
+        text = given[0] if given else f"hydra.searchpath={value}"
+        raise UserError(f"{text}: should be a list, like [file:///FOLDER]")
     add(loader, "hydra.searchpath", value)
     for source in loader.get_sources():
         if not source.available():
