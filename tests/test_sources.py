@@ -68,11 +68,7 @@ def test_mistakes_are_told_as_in_conf(argv: list[str], expected: str, team: Path
         (["--config-dir="], "--config-dir: a value is required"),
         (["hydra.searchpath=nowhere"], "hydra.searchpath=nowhere: should be a list, like [file:///FOLDER]"),
         (["hydra.searchpath=a,b"], "hydra.searchpath=a,b: should be a list, like [file:///FOLDER]"),
-        (
-            ["hydra.searchpath=[a"],
-            "hydra.searchpath=[a: needs quotes around the value, and around it all for the shell: "
-            "'hydra.searchpath=\"[a\"'",
-        ),
+        (["hydra.searchpath=[a"], "hydra.searchpath=[a: not of the form key=value"),
         (["hydra.searchpath=[file:///nowhere]"], "hydra.searchpath: there is no /nowhere"),
     ],
 )
