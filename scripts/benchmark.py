@@ -38,6 +38,7 @@ from kindling import compose
 from kindling.config.asked import take_asked
 from kindling.data.mnist import MNIST
 from kindling.data.splits import Split
+from kindling.errors import told_in_a_sentence
 from kindling.process import quiet
 from kindling.running.build import build
 
@@ -299,6 +300,7 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines + ["| " + " | ".join(map(str, row.values())) + " |" for row in rows])
 
 
+@told_in_a_sentence()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="training|processes", help="default: both")

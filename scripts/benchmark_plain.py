@@ -22,6 +22,7 @@ from benchmark import EpochTimes
 from kindling import compose
 from kindling.config.asked import take_asked
 from kindling.data.mnist import no_output
+from kindling.errors import told_in_a_sentence
 from kindling.process import quiet
 from kindling.running.build import build
 
@@ -77,6 +78,7 @@ def under_kindling(epochs: int, folder: str) -> list[float]:
     return times.seconds()
 
 
+@told_in_a_sentence()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)

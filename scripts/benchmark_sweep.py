@@ -24,6 +24,7 @@ import hydra
 from omegaconf import DictConfig
 
 import kindling.config.command_line  # noqa: F401  # registers the resolver that the sweep's name uses
+from kindling.errors import told_in_a_sentence
 from kindling.folders import write_whole
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +94,7 @@ def parallel(folder: Path, jobs: int = 4, epochs: int = 24) -> Iterator[str]:
             yield f"{jobs} MNIST jobs, {name}: {seconds:.1f} s"
 
 
+@told_in_a_sentence()
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = {"overhead": overhead, "growth": growth, "parallel": parallel}

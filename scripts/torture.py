@@ -29,6 +29,7 @@ from pathlib import Path
 import torch
 
 import kindling.running.train  # noqa: F401  # what every run imports
+from kindling.errors import told_in_a_sentence
 
 ROOT = Path(__file__).parent.parent
 QUICK = ["trainer=cpu", "~callbacks.figures"]
@@ -237,6 +238,7 @@ def started(overrides: list[str], run: Path) -> list[str]:
     return [f"resume={run}"] if (run / "summary.json").exists() else [*overrides, f"hydra.run.dir={run}"]
 
 
+@told_in_a_sentence()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20, help="runs a model")

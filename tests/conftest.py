@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,14 @@ def _local_data(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     """No test reads the data of the machine, sends anything to W&B, or depends on the user's settings."""
     monkeypatch.setenv("KINDLING_DATA", str(tmp_path_factory.getbasetemp() / "no_data"))
     monkeypatch.setenv("WANDB_MODE", "offline")
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """A command that only prints, such as --cfg, ends by SIGPIPE; the tests do not."""
+    before = signal.getsignal(signal.SIGPIPE)
+    yield
+    signal.signal(signal.SIGPIPE, before)
 
 
 class Finished:

@@ -24,7 +24,7 @@ QUICK = ["trainer=cpu", "trainer.max_epochs=1"]
         (["seed=0,1"], "seed=0,1: several values need the flag -m"),
         (["sweep=tpe"], "sweep=tpe: needs the flag -m"),
         (["data=csv", "data.target=y"], "data.path: a value is required, as in data.path=..."),
-        (["+optimizer.lr=1"], "Could not append to config. An item is already at 'optimizer.lr'."),
+        (["+optimizer.lr=1"], "+optimizer.lr=1: optimizer.lr is there already; leave out the +"),
         (["resume=nowhere"], "resume=nowhere: there is no such folder"),
         (["hydra.run.dir=/dev/null/x"], "hydra.run.dir=/dev/null/x: cannot be written to (Not a directory)"),
     ],

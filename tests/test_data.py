@@ -130,6 +130,21 @@ def test_csv_says_what_becomes_of_the_columns(csv_file: Path, caplog: pytest.Log
     ]
 
 
+def test_what_lists_columns_has_an_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names, path = [f"column_{i}" for i in range(2_000)], tmp_path / "wide.csv"
+    rows = [",".join([*(f"text{row}" for _ in names), str(row)]) for row in range(12)]
+    path.write_text("\n".join([",".join([*names, "y"]), *rows]))
+    with caplog.at_level("INFO", logger="kindling"):
+        ready(CSV(path=str(path), target="y"))
+    messages = [record.getMessage() for record in caplog.records]
+    assert sum(map(len, messages)) < 2_000
+    assert messages[0].startswith("one-hot: column_0, column_1, ")
+    assert messages[0].endswith(", and 1,954 more")
+    with pytest.raises(UserError, match=r"has no such column, only column_0, .*, and 1,.* more; did you mean") as error:
+        ready(CSV(path=str(path), target="colunm_77"))
+    assert len(str(error.value)) < 800
+
+
 def test_csv_targets_may_be_several_numbers_or_classes(csv_file: Path) -> None:
     assert ready(CSV(path=str(csv_file), target=["price", "size"])).out_features == 2
     three = ready(CSV(path=str(csv_file), target="kind", task="multiclass"))

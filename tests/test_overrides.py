@@ -9,6 +9,12 @@ import pytest
 from conftest import CONF, ROOT, options
 from kindling.config.command_line import check_command_line
 
+DASHES = "a setting is written KEY=VALUE, without dashes"
+QUOTES = "needs quotes around the value, and around it all for the shell: "
+TILDE = "error: data.path=~/p.csv: a shell leaves ~ as it is here"
+LOCAL = ["hydra/launcher=submitit_local"]
+THERE = "hydra.launcher.timeout_min is there already; leave out the +"
+
 
 def message(*argv: str) -> str:
     with pytest.raises(SystemExit) as exit_info:
@@ -40,7 +46,45 @@ def message(*argv: str) -> str:
         (["seed=0,1"], "error: seed=0,1: several values need the flag -m"),
         (["-m", "seed=0,abc"], "error: seed=abc: should be a number, like 0"),
         (["-m", "model=xor,mpl"], "error: model=mpl: no such option; did you mean mlp?"),
-        (["hydra.run.dirr=x"], "error: Could not override 'hydra.run.dirr'."),
+        (["hydra.run.dirr=x"], "error: hydra.run.dirr: no such key; did you mean hydra.run.dir?"),
+        (["data=csv", "data.path=~/p.csv", "data.target=y"], f"{TILDE}; write data.path={Path.home() / 'p.csv'}"),
+        (
+            ["data=csv", "data.path=a (1).csv", "data.target=y"],
+            f"error: data.path=a (1).csv: {QUOTES}'data.path=\"a (1).csv\"'",
+        ),
+        (["data=csv", "data.path=a", "data.target=가격"], f"error: data.target=가격: {QUOTES}'data.target=\"가격\"'"),
+        (["data=cvs", "data.path=a", "data.target=y"], "error: data=cvs: no such option; did you mean csv?"),
+        (["=3"], "error: =3: not of the form key=value"),
+        (["optimizer.lr"], "error: optimizer.lr: not of the form key=value"),
+        (["+optimizer.lr=1"], "error: +optimizer.lr=1: optimizer.lr is there already; leave out the +"),
+        (["+model=xor"], "error: +model=xor: there is one already; leave out the +"),
+        (["+hydra/launcher=processes"], "error: +hydra/launcher=processes: there is one already; leave out the +"),
+        (["-m", *LOCAL, "+hydra.launcher.timeout_min=3"], f"error: +hydra.launcher.timeout_min=3: {THERE}"),
+        (["-m", *LOCAL, "hydra.launcher.timeout_mn=3"], "error: hydra.launcher.timeout_mn: no such key; did you mean"),
+        (
+            ["-m", *LOCAL, "hydra.launcher.timeout_min=x"],
+            "error: hydra.launcher.timeout_min=x: Value 'x' of type 'str'",
+        ),
+        (
+            ["-m", "hydra.launcher.n_jobs=2"],
+            "error: hydra.launcher.n_jobs=2: does nothing without a launcher; give one too",
+        ),
+        (["-m", "+hydra.launcher.n_jobs=2"], "error: +hydra.launcher.n_jobs=2: does nothing without a launcher"),
+        (["--optimizer.lr=0.01"], f"error: --optimizer.lr=0.01: {DASHES}: optimizer.lr=0.01"),
+        (["--optimizer.lr", "0.01"], f"error: --optimizer.lr: {DASHES}: optimizer.lr=0.01"),
+        (["-lr=0.1"], f"error: -lr=0.1: {DASHES}: lr=0.1"),
+        (["-model=xor"], f"error: -model=xor: {DASHES}: model=xor"),
+        (["-model", "xor"], "error: --multirun/-m: ignored explicit argument 'odel'; "),
+        (["--info", "foo"], "error: --info/-i: invalid choice: 'foo'"),
+        (["--experimental-rerun", "x"], "error: --experimental-rerun: needs a pickle, which no run leaves behind; "),
+        (["--resolve"], "error: --resolve: goes with --cfg job"),
+        (["--package", "optimizer"], "error: --package: goes with --cfg job"),
+        (["--cfg", "hydra", "--resolve"], "error: --resolve: goes with --cfg job or --cfg all"),
+        (["-m", "--cfg", "job"], "error: --cfg and -m: do not go together; leave out -m"),
+        (["--run", "-m"], "error: --run and -m: do not go together; leave out -m"),
+        (["-sc"], "error: --shell-completion: goes with install=SHELL"),
+        (["-sc", "install=foo"], "error: --shell-completion: goes with install=SHELL"),
+        (["--info", "defaults", "model=mpl"], "error: model=mpl: no such option; did you mean mlp?"),
         (["scheduler=null"], "error: scheduler=null: no such option (scheduler is one of constant, cosine, "),
         (["logger=[]"], "error: logger=[]: no such option (logger is one of none, tensorboard, wandb)"),
         (["-m", "seed=0,1", "hydra.sweep.dir=/dev/null/x"], "error: hydra.sweep.dir=/dev/null/x: cannot be written to"),
@@ -81,6 +125,10 @@ def test_all_mistakes_are_told_together() -> None:
         ["-m", "model=glob(x*)"],
         ["data=csv", "data.path=a.csv", "data.target=[a,b]"],
         ["experiment=mnist", "--cfg", "job"],
+        ["experiment=mnist", "-c", "job", "--resolve", "-p", "optimizer"],
+        ["-cjob"],
+        ["--info", "defaults"],
+        ["--multirun", "hydra/launcher=slurm", "hydra.launcher.timeout_min=3", "++hydra.launcher.mem_gb=8"],
     ],
 )
 def test_what_is_right_passes(argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

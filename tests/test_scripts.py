@@ -36,6 +36,24 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_tells_what_is_wrong_in_a_sentence(name: str) -> None:
+    assert "told_in_a_sentence()" in (ROOT / "scripts" / f"{name}.py").read_text()
+
+
+@pytest.mark.parametrize(("lines", "code"), [(100_000, 141), (1, 141)])
+def test_nothing_is_said_where_nobody_reads_on(lines: int, code: int) -> None:
+    source = "from kindling.errors import told_in_a_sentence\nwith told_in_a_sentence():\n    input()\n"
+    source += f"    for _ in range({lines}): print('line')"
+    command = [sys.executable, "-c", source]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, cwd=ROOT) as process:
+        process.stdout.close()
+        process.stdin.write(b"now\n")
+        process.stdin.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == code
+
+
 def evaluate(outputs: Path, folder: Path) -> None:
     printed = json.loads(python("scripts/evaluate.py", outputs / "digits", "--json"))
     assert printed == json.loads((outputs / "digits" / "summary.json").read_text())["metrics"]

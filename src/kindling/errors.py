@@ -2,6 +2,8 @@
 
 import difflib
 import errno
+import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,11 +22,18 @@ class Pruned(Exception):  # noqa: N818  # the word of the field, and no error
 
 @contextmanager
 def told_in_a_sentence() -> Iterator[None]:
-    """End a script with `error: ...` and code 1 where the user can mend what is wrong; with 130 after Ctrl-C."""
+    """End a script with `error: ...` and code 1 where the user can mend what is wrong; with 130 after Ctrl-C, and with
+    141, as shells count it, where nobody reads on what it prints.
+    """
     try:
-        yield
+        try:
+            yield
+        finally:
+            flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(128 + signal.SIGPIPE)
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -35,6 +44,15 @@ def told_in_a_sentence() -> Iterator[None]:
 
 def told(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+
+
+def flush() -> None:
+    """What was printed: here what goes wrong can be told, and not when the interpreter ends."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
@@ -50,10 +68,12 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
 def listed(problems: Iterable[str]) -> str:
     """One problem as it is; several as a list, each once."""
     unique = list(dict.fromkeys(problems))
-    return unique[0] if len(unique) == 1 else f"{len(unique)} mistakes in the configuration\n  " + "\n  ".join(unique)
+    if len(unique) == 1:
+        return unique[0]
+    return f"{len(unique)} mistakes in the configuration\n  {some(unique, separator=f'{chr(10)}  ', length=5_000)}"
 
 
-def some(names: Iterable[object], separator: str = ", ", length: int = 1_000) -> str:
+def some(names: Iterable[object], separator: str = ", ", length: int = 500) -> str:
     """Those that fit, and how many more there are: a file may have ten thousand columns."""
     texts = [str(name)[:length] for name in names]
     count = max(1, sum(end <= length for end in accumulate(len(text) + len(separator) for text in texts)))

@@ -7,7 +7,7 @@ import lightning as L
 from torch import Tensor
 
 from kindling.checkpoints import archive
-from kindling.errors import UserError, shown
+from kindling.errors import UserError, shown, some
 
 PREFIXES = ("", "model.", "module.", "net.", "_orig_mod.")  # what others put before the names of tensors, or leave out
 
@@ -31,16 +31,16 @@ def start_from(model: L.LightningModule, source: str) -> str:
         f"{n}: {tuple(old[n].shape)} there, {tuple(new[n].shape)} here" for n in common if old[n].shape != new[n].shape
     ]
     if wrong:
-        raise UserError(f"init_from={source}: the shapes differ: {'; '.join(wrong)}")
+        raise UserError(f"init_from={source}: the shapes differ: {some(wrong, '; ')}")
     if not common:
         raise UserError(f"init_from={source}: none of its tensors is in this model: {shown(', '.join(old), 300)}")
     model.load_state_dict({name: old[name] for name in common}, strict=False)
     kept = [name for name in new if name not in old]
     unused = [name for name in old if name not in model.state_dict()]
     return (
-        f"starts from {path}: {', '.join(common)}"
-        + (f"; not in it, and so drawn anew: {', '.join(kept)}" if kept else "")
-        + (f"; not used: {', '.join(map(shown, unused))}" if unused else "")
+        f"starts from {path}: {some(common)}"
+        + (f"; not in it, and so drawn anew: {some(kept)}" if kept else "")
+        + (f"; not used: {some(map(shown, unused))}" if unused else "")
     )
 
 

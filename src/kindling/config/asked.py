@@ -8,6 +8,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from kindling.config.sources import Source
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -15,11 +17,13 @@ class Asked:
     overrides: as typed.
     choices: the option by its group.
     folders: where the groups are.
+    flags: as typed, those that say where the config is.
     """
 
     overrides: list[str] = field(default_factory=list)
     choices: dict[str, Any] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
+    flags: list[str] = field(default_factory=list)
 
     def choice(self, group: str, cfg: Any) -> str:
         """The option chosen from a group, or the name of its class where the config was composed by hand."""
@@ -39,7 +43,7 @@ def take_asked(cfg: DictConfig) -> Asked:
         return Asked()
     folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
     choices: Any = OmegaConf.to_container(hydra.runtime.choices)
-    return Asked(list(hydra.overrides.task), choices, folders)
+    return Asked(list(hydra.overrides.task), choices, folders, Source.of_app(hydra).flags)
 
 
 def within_sweep() -> bool:

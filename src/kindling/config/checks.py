@@ -14,7 +14,7 @@ from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
 from kindling.config.overrides import PARTS
 from kindling.config.signatures import length_argument, section_problems, wanted
-from kindling.errors import did_you_mean
+from kindling.errors import did_you_mean, some
 
 ACCELERATORS = {
     "cpu": CPUAccelerator,
@@ -172,7 +172,7 @@ def _fitting(group: str, tasks: set[str], asked: Asked) -> str:
             node = content.get(group, content)
             if node and "_target_" in node and tasks & _tasks(node):
                 names.append(file.stem)
-    return f"; fitting {group}: {', '.join(names)}" if names else ""
+    return f"; fitting {group}: {some(names)}" if names else ""
 
 
 def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:

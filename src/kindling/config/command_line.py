@@ -1,26 +1,30 @@
 """The command line, checked against conf/ before anything heavy is imported. Every mistake is told at once."""
 
+import argparse
 import os
 import re
 import secrets
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra._internal.utils import get_args_parser
+from hydra import compose
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kindling.config.flags import read_flags
 from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems, values_of
 from kindling.config.quoting import as_text, in_quotes
 from kindling.config.resume import find_run, quoted
+from kindling.config.sources import Source, check_flags, split
 from kindling.config.sweep_record import read_record
-from kindling.errors import UserError, listed, told_in_a_sentence
+from kindling.errors import UserError, listed, some, told_in_a_sentence
+from kindling.folders import CONF
 
 # `${unique:}` in a folder's name: two runs that start in the same second do not share it.
 OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
@@ -35,23 +39,36 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str], usag
     Exits with one message that names every mistake among the overrides, or, where `argv` asks for help, with the
     `usage` and the options of each group.
     """
-    args = get_args_parser().parse_args(argv)
-    if args.help:
-        print(usage, "Groups (conf/GROUP/OPTION.yaml)\n", *_groups(config_dir), sep="\n")  # Hydra takes twice as long
-        sys.exit()
-    asks_hydra = args.hydra_help or args.info or args.shell_completion
-    if asks_hydra or args.config_path or args.config_name or args.config_dir:
-        return argv  # Hydra answers, or reads another config than the one known here
-    with told_in_a_sentence(), initialize_config_dir(str(config_dir.absolute()), version_base="1.3"):
-        overrides, problems = check_overrides(args.overrides, config_name, args.multirun)
-        if problems:
-            raise UserError(listed(problems))
+    with told_in_a_sentence():
+        args = read_flags(argv)
+        source = source_of(args, config_dir, config_name)
+        if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # what only prints ends quietly where nobody reads on
+        if args.help:
+            print(usage, "Groups (conf/GROUP/OPTION.yaml)\n", *_groups(source), sep="\n")  # Hydra takes twice as long
+            sys.exit()
+        if args.hydra_help or args.shell_completion:
+            return argv
+        with source.opened():
+            overrides, problems = check_overrides(args.overrides, source, args.multirun)
+            if problems:
+                raise UserError(listed(problems))
     return [*(word for word in argv if word not in args.overrides), *overrides]
 
 
-def check_overrides(texts: list[str], config_name: str, multirun: bool = False) -> tuple[list[str], list[str]]:
+def source_of(args: argparse.Namespace, config_dir: Path, config_name: str) -> Source:
+    """Where the flags say that the config is. A path is meant from where train.py is, as Hydra has it."""
+    path = str(config_dir)
+    if args.config_path:
+        is_package = args.config_path.startswith("pkg://")
+        path = args.config_path if is_package else str(config_dir.parent / args.config_path)
+    given = [text for text in args.overrides if text.startswith("hydra.searchpath=")]
+    return Source(path, args.config_name or config_name, args.config_dir, given[0] if given else None)  # as Hydra
+
+
+def check_overrides(texts: list[str], source: Source, multirun: bool = False) -> tuple[list[str], list[str]]:
     """What to compose the config from: `texts`, or with `resume=RUN` those of that run and then `texts`; and every
-    mistake among them. Hydra's config folder has been set.
+    mistake among them. The source is open.
 
     Raises:
         UserError: where there is nothing to go on with.
@@ -59,18 +76,17 @@ def check_overrides(texts: list[str], config_name: str, multirun: bool = False) 
     problems: list[str] = []
     texts = [in_quotes(text) for text in texts]
     overrides = list(parse(texts, problems))
-    resumed = _resumed(config_name, overrides, multirun)
+    resumed = _resumed(source, overrides, multirun)
     if resumed is not None:
         texts = resumed
         overrides = list(parse(resumed, problems))
     choices = choosing(overrides)
     options = list(combinations(choices, problems))
-    problems += _config_problems(config_name, options, [override for override in overrides if override not in choices])
+    values, told = [override for override in overrides if override not in choices], set(map(_key_of, problems))
+    problems += _config_problems(source, options, values, told)
     settings = [o.input_line or "" for o in overrides if o.key_or_group.startswith("hydra.")]
-    of_hydra = bool(settings) or any(o.key_or_group.startswith("hydra/") for o in choices)
-    if of_hydra or not problems:  # the default folder can wait until the rest is right: composing takes a while
-        chosen = options[0] if options else []
-        problems += _hydra_problems(config_name, [*chosen, *settings], "sweep" if multirun else "run")
+    if not problems:  # the folder can wait until the rest is right: composing takes a while
+        problems += _folder_problems(source.name, [*options[0], *settings], "sweep" if multirun else "run")
     if not multirun and all(override.key_or_group != "sweep.trial" for override in overrides):
         problems += [f"{o.input_line}: needs the flag -m" for o in overrides if of_sweep(o)]
         problems += [
@@ -79,32 +95,62 @@ def check_overrides(texts: list[str], config_name: str, multirun: bool = False) 
     return texts, problems
 
 
-def _resumed(config_name: str, overrides: list[Override], multirun: bool) -> list[str] | None:
+def _resumed(source: Source, overrides: list[Override], multirun: bool) -> list[str] | None:
     """The overrides for what is gone on with; None where nothing is."""
     values = {override.key_or_group: override.value() for override in overrides}
     if values.get("sweep.resume") is not None:
-        return _with_sweep(str(values["sweep.resume"]), overrides)
+        return _with_sweep(source, str(values["sweep.resume"]), overrides)
     if values.get("resume") is not None and "LOCAL_RANK" not in os.environ:
-        return _with_run(config_name, overrides, multirun)
+        return _with_run(source, overrides, multirun)
     return None
 
 
-def _config_problems(config_name: str, options: list[list[str]], values: list[Override]) -> list[str]:
-    """Keys and values that do not fit any combination of the options."""
+def _config_problems(
+    source: Source, options: list[list[str]], values: list[Override], told: Collection[str]
+) -> list[str]:
+    """Keys and values that do not fit any combination of the options; of those that have been `told`, nothing more."""
+    of_hydra = [override for override in values if override.key_or_group.startswith("hydra.")]
+    of_task = [override for override in values if override not in of_hydra]
     problems: list[str] = []
     for chosen in options:
         try:
-            cfg = compose(config_name, chosen, return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
+            cfg = compose(source.name, chosen, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             problems.append(sentence(error))
             continue
         job: Any = OmegaConf.to_container(cfg)
-        del job["hydra"]
-        problems += value_problems(job, values)
+        hydra = job.pop("hydra")
+        if source.name != "train":  # which is then the user's own
+            problems += _primary_problems(source.name, job, hydra)
+        problems += value_problems(job, of_task, told)
+        problems += _hydra_problems(hydra, of_hydra)
     return problems
 
 
-def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> list[str]:
+def _primary_problems(name: str, job: dict[str, Any], hydra: dict[str, Any]) -> Iterator[str]:
+    """What it has not taken over from conf/train.yaml."""
+    settings = OmegaConf.load(CONF / "train.yaml").keys() - {"defaults", "hydra"}
+    missing = sorted(str(key) for key in settings - job.keys())
+    if hydra["runtime"]["choices"].get("hydra/sweeper") != "study":
+        missing.append("hydra/sweeper: study")
+    if missing:
+        yield f"--config-name={name}: has no {some(missing)}; begin it with defaults: [train, _self_]"
+
+
+def _hydra_problems(hydra: dict[str, Any], overrides: list[Override]) -> Iterator[str]:
+    option = hydra["runtime"]["choices"]["hydra/launcher"]
+    for override in overrides:
+        if option == "basic" and override.key_or_group.startswith("hydra.launcher."):
+            yield f"{override.input_line}: does nothing without a launcher; give one too: hydra/launcher=processes"
+        else:
+            yield from value_problems({"hydra": hydra}, [override])
+
+
+def _key_of(problem: str) -> str:
+    return re.split("[=:]", problem)[0].lstrip("+~")
+
+
+def _with_run(source: Source, overrides: list[Override], multirun: bool) -> list[str]:
     """The overrides of the run to go on with, those given now, and its folder."""
     value = next(override for override in overrides if override.key_or_group == "resume").value()
     rest = [override for override in overrides if override.key_or_group != "resume"]
@@ -112,7 +158,7 @@ def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> li
     if multirun:
         raise UserError(f"resume={value}: goes on with one run, without -m")
     folders = ["outputs", *(str(override.value()) for override in rest if override.key_or_group == "hydra.run.dir")]
-    run = find_run(str(value), config_name, texts, [Path(folder) for folder in folders])
+    run = find_run(str(value), source, texts, [Path(folder) for folder in folders])
     if run is None:
         return texts
     new = [] if value == "auto" else texts
@@ -126,14 +172,16 @@ def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> li
     return [*run.overrides, *new, f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"]
 
 
-def _with_sweep(value: str, overrides: list[Override]) -> list[str]:
+def _with_sweep(source: Source, value: str, overrides: list[Override]) -> list[str]:
     """The overrides of the sweep to go on with, and those given now, of which the last counts for each key.
 
     What is executed is not for the folder to say.
     """
     record = read_record(Path(value))
+    flags, command = split(record.command)
+    check_flags(flags, source.flags, "-m", f"sweep.resume={value}")
     given = {override.key_or_group: override.input_line or "" for override in overrides}
-    foreign = [text for text in record.command if re.match(FOREIGN, text) and text.partition("=")[0] not in given]
+    foreign = [text for text in command if re.match(FOREIGN, text) and text.partition("=")[0] not in given]
     if foreign:
         raise UserError(f"sweep.resume={value}: sweep.yaml may not hold {foreign[0]}; give it again")
     launcher = [] if "hydra/launcher" in given else record.hydra
@@ -143,15 +191,19 @@ def _with_sweep(value: str, overrides: list[Override]) -> list[str]:
             f"sweep.resume={value}: was run with {' '.join(launcher)}; give that again, or hydra/launcher=..."
         )
     place = [f"sweep.name={quoted(record.name)}", f"hydra.sweep.dir={quoted(value)}"]
-    then = [*launcher, *record.command, f"sweep.n_trials={record.n_trials}", *place]
+    then = [*launcher, *command, f"sweep.n_trials={record.n_trials}", *place]
     return list({**{text.partition("=")[0]: text for text in then}, **given}.values())
 
 
 def sentence(error: Exception) -> str:
     """What Hydra says of a config that it cannot compose; of a group without a default, with the options."""
     first, *rest = str(error).splitlines()
+    if first.startswith("Error merging override"):
+        return f"{first.removeprefix('Error merging override ')}: {str(error.__cause__).partition(chr(10))[0]}"
+    if found := re.match("Multiple values for .* use 'override (.*): (.*)'", first):
+        return f"+{found[1]}={found[2]}: there is one already; leave out the +"
     options = [line.strip() for line in rest if line.startswith("\t")]
-    return f"{first} ({', '.join(options)})" if options and "must specify" in first else first
+    return f"{first} ({some(options)})" if options and "must specify" in first else first
 
 
 def one_text(override: Override) -> str:
@@ -164,21 +216,21 @@ def of_sweep(override: Override) -> bool:
     return override.key_or_group.split(".")[0] == "sweep"
 
 
-def _groups(config_dir: Path) -> Iterator[str]:
+def _groups(source: Source) -> Iterator[str]:
     options: dict[str, list[str]] = {}
-    for file in sorted(config_dir.glob("*/**/*.yaml")):
-        options.setdefault(file.parent.relative_to(config_dir).as_posix(), []).append(file.stem)
+    for folder in filter(None, (source.path, source.more)):
+        for file in sorted(Path(folder).glob("*/**/*.yaml")):
+            options.setdefault(file.parent.relative_to(folder).as_posix(), []).append(file.stem)
     for group, names in options.items():
-        yield f"{group}: {', '.join(names)}"
+        yield f"{group}: {', '.join(sorted(names))}"
 
 
-def _hydra_problems(config_name: str, settings: list[str], kind: str) -> Iterator[str]:
-    """A setting of Hydra that it does not know, or a folder for the run or sweep that cannot be written to."""
+def _folder_problems(config_name: str, settings: list[str], kind: str) -> Iterator[str]:
+    """A setting that Hydra does not take, or a folder for the run or sweep that cannot be written to."""
     try:
         folder = compose(config_name, settings, return_hydra_config=True).hydra[kind].dir
     except (HydraException, OmegaConfBaseException) as error:
-        hint = " Give the launcher too: hydra/launcher=processes" if "'hydra.launcher." in str(error) else ""
-        yield sentence(error) + hint
+        yield sentence(error)
         return
     existing = Path(folder).absolute()
     while not existing.exists() and existing != existing.parent:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
-from hydra import initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from kindling.config.command_line import check_overrides, sentence
+from kindling.config.command_line import check_overrides, sentence, source_of
+from kindling.config.flags import read_flags
 from kindling.errors import UserError, listed
 from kindling.folders import CONF
 
@@ -22,16 +22,15 @@ def compose(overrides: Sequence[str] = (), config_dir: str | Path = CONF) -> Dic
     Raises:
         UserError: with every mistake among the overrides.
     """
-    with initialize_config_dir(str(Path(config_dir).absolute()), version_base="1.3"):
-        texts, problems = check_overrides(list(overrides), "train")
+    args = read_flags(overrides)
+    source = source_of(args, Path(config_dir).absolute(), "train")
+    with source.opened():
+        texts, problems = check_overrides(args.overrides, source)
         if problems:
             raise UserError(listed(problems))
         try:
-            cfg = hydra.compose("train", texts, return_hydra_config=True)
-        except (
-            HydraException,
-            OmegaConfBaseException,
-        ) as error:  # what Hydra alone knows, as of +KEY that is there
+            cfg = hydra.compose(source.name, texts, return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:  # what Hydra alone knows
             raise UserError(sentence(error)) from None
     with open_dict(cfg):
         if OmegaConf.is_interpolation(cfg, "run_dir"):

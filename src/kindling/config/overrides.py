@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from kindling.config.quoting import as_text, in_quotes
-from kindling.errors import UserError, did_you_mean, listed
+from kindling.errors import UserError, did_you_mean, listed, some
 
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
 SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "steps_per_call"}
@@ -28,14 +28,22 @@ def parse(texts: list[str], problems: list[str]) -> Iterator[Override]:
     parser = OverridesParser.create()
     for text in texts:
         try:
-            yield parser.parse_override(in_quotes(text))
+            override = parser.parse_override(in_quotes(text))
         except HydraException:
             problems.append(_unread(text))
+            continue
+        if override.key_or_group:
+            yield override
+        else:
+            problems.append(f"{text}: not of the form key=value")
 
 
 def _unread(text: str) -> str:
     """What is wrong with an override that is none, and where that is known, what is right."""
-    if not re.match(r"[\w+~./@-]+=.", text):
+    key, _, value = text.partition("=")
+    if value.startswith("~"):
+        return f"{text}: a shell leaves ~ as it is here; write {key}={Path(value).expanduser()}"
+    if not re.fullmatch(r"[\w+~./@-]+", key) or not value or value[0] == "{":
         return f"{text}: not of the form key=value"
     return f"{text}: needs quotes around the value, and around it all for the shell: {as_text(text)}"
 
@@ -78,8 +86,7 @@ def combinations(choices: list[Override], problems: list[str]) -> Iterator[list[
             if wrong or not names:
                 named = ["null" if name is None else str(name) for name in wrong or ["[]"]]
                 problems += [
-                    f"{group}={name}: no such option{did_you_mean(name, options)} "
-                    f"({group} is one of {', '.join(options)})"
+                    f"{group}={name}: no such option{did_you_mean(name, options)} ({group} is one of {some(options)})"
                     for name in named
                 ]
             else:
@@ -90,23 +97,31 @@ def combinations(choices: list[Override], problems: list[str]) -> Iterator[list[
         yield [text for text in combination if text]
 
 
-def value_problems(cfg: dict[str, Any], overrides: list[Override]) -> Iterator[str]:
+def value_problems(cfg: dict[str, Any], overrides: list[Override], told: Collection[str] = ()) -> Iterator[str]:
+    """Keys that are not there, and values that are not of their kind. Of those that have been `told`, nothing more."""
     defaults = dict(_flat(cfg))
     for override in overrides:
         key = override.key_or_group
-        if key.startswith("hydra."):
-            continue  # Hydra's own: composed by itself
+        if key in told or any(ancestor in told for ancestor in _ancestors(key)):
+            continue
         added = override.is_add() or override.is_force_add()
+        if (
+            override.is_add()
+            and defaults.get(key) not in (None, "???")
+            and not isinstance(override.value(), dict | list)
+        ):
+            yield f"{override.input_line}: {key} is there already; leave out the +"
+            continue
         if added and any(isinstance(defaults.get(ancestor), dict) for ancestor in _ancestors(key)):
             defaults.setdefault(key, None)
         if key not in defaults:
             yield f"{key}: no such key{did_you_mean(key, defaults)}"
-        elif key in defaults and not override.is_delete() and key not in SEVERAL_TYPES:
+        elif not (override.is_delete() or key in SEVERAL_TYPES or key.startswith("hydra.")):  # Hydra has types
             for value in values_of(override):
                 yield from _type_problems(key, defaults[key], value)
     given = {override.key_or_group for override in overrides}
     for key, default in defaults.items():
-        if default == "???" and key not in given:
+        if default == "???" and key not in {*given, *told} and not key.startswith("hydra."):
             yield f"{key}: a value is required, as in {key}=..."
 
 
@@ -139,7 +154,7 @@ def _type_problems(key: str, default: Any, value: Any) -> Iterator[str]:
         if not isinstance(value, list):
             yield f"{key}={shown}: should be a list, like [{', '.join(map(str, default))}]"
     elif isinstance(default, dict):
-        yield f"{key}={shown}: is a section with the keys {', '.join(map(str, default))}"
+        yield f"{key}={shown}: is a section with the keys {some(default)}"
     elif isinstance(value, list | dict):
         yield f"{key}={shown}: should be a single value, like {default}"
 

@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import PARTS
-from kindling.errors import UserError
+from kindling.config.sources import Source, check_flags, split
+from kindling.errors import UserError, some
 from kindling.folders import holds, is_locked, let_go, read_summary, take
 from kindling.process import is_first
 
@@ -41,6 +42,7 @@ class Started:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
         # What may be built from the folder is not for the folder to say; where it is, it cannot know.
+        self.flags, self.overrides = split(self.overrides)
         elsewhere = ("allowed_packages", "run_dir=")
         self.overrides = [text for text in self.overrides if not text.lstrip("+~").startswith(elsewhere)]
         foreign = [text for text in self.overrides if text.lstrip("+~").startswith("hydra")]
@@ -96,14 +98,14 @@ def quoted(path: str | Path) -> str:
     return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def find_run(value: str, config_name: str, overrides: list[str], folders: list[Path]) -> Started | None:
+def find_run(value: str, source: Source, overrides: list[str], folders: list[Path]) -> Started | None:
     """The run that `resume=value` means; None where it is `auto` and there is nothing to go on with.
 
     Raises:
         UserError: where the value names no run, one that is still running, or one of another config than today's.
     """
     if value == "auto":
-        return newest_unfinished(config_name, overrides, folders)
+        return newest_unfinished(source.name, overrides, folders)
     path = Path(value)
     if path.suffix == ".ckpt":
         if not path.is_file():
@@ -114,9 +116,10 @@ def find_run(value: str, config_name: str, overrides: list[str], folders: list[P
     run = Started(path)
     if run.is_running():
         raise UserError(f"resume={value}: the run is still going")
-    changes = run.changes(config_name, run.overrides)
+    check_flags(run.flags, source.flags, f"resume={value}")
+    changes = run.changes(source.name, run.overrides)
     if changes:
-        raise UserError(f"resume={value}: conf/ has changed since the run was started: {'; '.join(changes)}")
+        raise UserError(f"resume={value}: conf/ has changed since the run was started: {some(changes, '; ')}")
     return run
 
 

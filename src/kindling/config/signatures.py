@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from kindling.config.overrides import PARTS
-from kindling.errors import did_you_mean
+from kindling.errors import did_you_mean, some
 
 # The names under which the schedulers of torch.optim take the length of the run, which the trainer knows.
 RUN_LENGTH = ("total_steps", "T_max", "total_iters")
@@ -32,7 +32,11 @@ INSTANTIATE_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_
 def section_problems(config: dict[str, Any], interpolated: Set[str]) -> dict[str, list[str]]:
     """By section."""
     sections = {key: node for key, node in config.items() if isinstance(node, dict)}
-    return {key: list(node_problems(key, node, interpolated)) for key, node in sections.items()}
+    problems = {key: list(node_problems(key, node, interpolated)) for key, node in sections.items()}
+    for key in sections.keys() & {"data", "model", "trainer", *PARTS}:
+        if "_target_" not in sections[key]:
+            problems[key].append(f"{key}: names no class; {key}._target_ is needed")
+    return problems
 
 
 def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = frozenset()) -> Iterator[str]:
@@ -146,7 +150,7 @@ def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
         choices = _choices(annotation)
         if choices:
             hint = did_you_mean(str(value), choices)
-            yield f"{path}={shown}: should be one of {', '.join(choices)}{hint}"
+            yield f"{path}={shown}: should be one of {some(choices)}{hint}"
         else:
             messages = ["longer" if e["type"] == "missing" else e["msg"] for e in error.errors()]
             reasons = list(dict.fromkeys(message.replace("Input should be ", "") for message in messages))

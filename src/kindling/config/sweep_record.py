@@ -8,6 +8,7 @@ from typing import Any, Literal
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
+from kindling.config.sources import split
 from kindling.errors import UserError, shown
 from kindling.folders import write_whole
 
@@ -25,7 +26,8 @@ CHANGEABLE = (
 @dataclass(frozen=True)
 class Record:
     """Args:
-    command: the overrides as typed; `hydra` those of Hydra's own, such as the launcher.
+    command: the overrides as typed, after the flags that say where the config is; `hydra` those of Hydra's own, such as
+        the launcher.
     sweep: the option chosen from conf/sweep.
     objectives: metrics, and which of `min` and `max` is best.
     n_trials: jobs in total.
@@ -51,7 +53,7 @@ def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
 
 def by_key(command: list[str]) -> dict[str, str]:
     """What is swept, by key: two commands that say the same make the same sweep."""
-    pairs = (text.partition("=") for text in command)
+    pairs = (text.partition("=") for text in split(command)[1])
     return {key: value for key, _, value in pairs if key not in CHANGEABLE}
 
 

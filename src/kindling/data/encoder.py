@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kindling.errors import UserError, did_you_mean, shown
+from kindling.errors import UserError, did_you_mean, shown, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ class Encoder:
         missing = [name for name in self.columns if name not in table.columns]
         if missing:
             raise UserError(
-                f"{source}: has no column {', '.join(missing)}, which the model takes"
+                f"{source}: has no column {some(missing)}, which the model takes"
                 f"{did_you_mean(missing[0], map(str, table.columns))}"
             )
         return np.concatenate(list(self._matrices(table, source)), axis=1)

@@ -17,7 +17,7 @@ from kindling.data.encoder import Encoder
 from kindling.data.reading import Reading
 from kindling.data.splits import Split, SplitName, split_rows
 from kindling.data.tasks import Binary, Multiclass, Regression
-from kindling.errors import UserError, shown
+from kindling.errors import UserError, shown, some
 
 if TYPE_CHECKING:
     import pandas as pd  # takes half a second to import: only the data sets that need it do
@@ -75,7 +75,7 @@ class TabularDataModule(InMemoryDataModule):
         classes = [str(value) for value in sorted(column.unique())]
         if isinstance(known := getattr(self, "task", None), Binary | Multiclass):  # of the checkpoint
             for name in [name for name in classes if name not in known.classes]:
-                raise UserError(f"{self.source}: the class {shown(name)} is none of {', '.join(known.classes)}")
+                raise UserError(f"{self.source}: the class {shown(name)} is none of {some(known.classes)}")
             classes = known.classes
         self.task = (Binary if self.kind == "binary" else Multiclass)(classes)
         return torch.tensor(column.map(str).map({name: index for index, name in enumerate(classes)}).to_numpy())

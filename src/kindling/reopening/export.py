@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from kindling.data.inputs import Standardize
 from kindling.data.tabular import TabularDataModule
 from kindling.data.tasks import Binary, Multiclass, Regression
-from kindling.errors import UserError, shown
+from kindling.errors import UserError, shown, some
 from kindling.models.base import SupervisedModule
 from kindling.reopening.run import Run
 
@@ -170,11 +170,11 @@ def signature(run: Run) -> str:
     task, datamodule = run.model.task, run.described
     names = datamodule.encoder.names if isinstance(datamodule, TabularDataModule) else None
     shape = ", ".join(map(str, ["rows", *datamodule.row_shape]))
-    what = f": {', '.join(names)}" if names else ""
+    what = f": {some(names)}" if names else ""
     if isinstance(task, Binary):
         out = f"(rows): the probability of {task.classes[1]}"
     elif isinstance(task, Multiclass):
-        out = f"(rows, {task.out_features}): the probabilities of {', '.join(task.classes)}"
+        out = f"(rows, {task.out_features}): the probabilities of {some(task.classes)}"
     else:
         out = f"(rows, {task.out_features}): values in the units of the target"
     number = "float64" if run.predictor.dtype is torch.float64 else "float32"

@@ -9,7 +9,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from kindling.config.resume import flat
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, did_you_mean, some
 from kindling.folders import SPREADS, read_summary
 
 DEFAULT_SCORES = ("test/acc", "test/rmse", "test/loss")  # the first of these that there is, tells the best run
@@ -58,7 +58,7 @@ def ranked(table: pd.DataFrame, metric: str, mode: str | None = None) -> pd.Data
     """
     names = score_names(table)
     if metric not in names:
-        known = f"only {', '.join(names)}" if names else "or any other"
+        known = f"only {some(names)}" if names else "or any other"
         raise UserError(f"--sort {metric}: no run has this metric, {known}{did_you_mean(metric, names)}")
     lowest_first = mode == "min" or (mode is None and re.split("[/_]", metric)[-1] in LOWER_IS_BETTER)
     return table.dropna(subset=[metric]).sort_values(metric, ascending=lowest_first, kind="stable")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kindling.config.sources import split
+from kindling.errors import some
 from kindling.report.axes import number
 from kindling.report.sweep_folder import SweepFolder, key_of
 from kindling.report.tables import best, scores, settings
@@ -54,7 +56,7 @@ class Contents:
         if not self.winners:
             return "No job has been completed with a finite score yet."
         if len(self.sweep.objectives) > 1:
-            jobs = ", ".join(map(str, self.winners))
+            jobs = some(self.winners)
             return f"Pareto front, the jobs that no other job beats in all objectives: {jobs}"
         return f"Best: job {self.winners[0]}"
 
@@ -67,7 +69,7 @@ class Contents:
         """For a terminal: the outcome, the best, and where the page is."""
         columns, rows = self.means()
         repeats = " and ".join(self.sweep.repeats)
-        means = [", ".join(f"{name} {cell.text}" for name, cell in zip(columns, row, strict=True)) for row in rows[:1]]
+        means = [some(f"{name} {cell.text}" for name, cell in zip(columns, row, strict=True)) for row in rows[:1]]
         best = [line for job in self.shown for line in (self.reached(job), self.command_of(job))]
         return [
             self.headline,
@@ -80,13 +82,14 @@ class Contents:
     def reached(self, job: int) -> str:
         """The scores of one of the best."""
         values = self.best.set_index("job").loc[job, scores(self.sweep, self.frame)]
-        told = ", ".join(f"{name} {number(value)}" for name, value in values.items() if number(value))
+        told = some(f"{name} {number(value)}" for name, value in values.items() if number(value))
         return told if len(self.winners) == 1 else f"Job {job}: {told}"
 
     def command_of(self, job: int) -> str:
         """What trains this job again, in a shell; a sentence where that is not known."""
-        overrides = [text for text in self.sweep.overrides(job) if not is_of_the_sweep(key_of(text))]
-        return shlex.join(["python", "train.py", *overrides]) if overrides else UNKNOWN
+        flags, overrides = split(self.sweep.overrides(job))
+        words = [*flags, *(text for text in overrides if not is_of_the_sweep(key_of(text)))]
+        return shlex.join(["python", "train.py", *words]) if words else UNKNOWN
 
     def jobs(self) -> tuple[list[str], Rows]:
         """Best first, then those without a score, by number."""

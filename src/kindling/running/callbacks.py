@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from kindling.checkpoints.format import about, plain_part
+from kindling.errors import some
 from kindling.lightning_internals import fresh, latest
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,6 @@ class ProgressBar(TQDMProgressBar):
         new, self.validated = self.validated | fresh(trainer).keys(), set()
         if not self.in_terminal and trainer.is_global_zero:
             metrics = self.get_metrics(trainer, pl_module) or latest(trainer)
-            told = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name in new)
+            told = some((f"{name} {value:.4g}" for name, value in metrics.items() if name in new), "  ")
             if told:  # else the epoch was not validated
                 log.info(f"epoch {trainer.current_epoch}  {told}")

@@ -9,6 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from kindling import abilities
 from kindling.config.asked import Asked
+from kindling.errors import some
 from kindling.folders import SPREADS
 from kindling.lightning_internals import latest
 from kindling.population.model import Population
@@ -98,7 +99,7 @@ def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
     spreads = {name + end for name in metrics for end in SPREADS} & metrics.keys()
     names = [name for name in metrics if name not in spreads]
     spread = {name: f" ± {metrics[f'{name}_std']:.2g}" if f"{name}_std" in spreads else "" for name in names}
-    told = "  ".join(f"{name} {metrics[name]:.4g}{spread[name]}" for name in names)
+    told = some((f"{name} {metrics[name]:.4g}{spread[name]}" for name in names), "  ")
     epochs = f"{summary['epochs']} epoch{'s' * (summary['epochs'] != 1)}"
     steps = f"{summary['steps']:,} steps"
     if cfg.trainer.get("max_epochs") == -1:  # max_steps says how long it is

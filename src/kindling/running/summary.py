@@ -91,7 +91,7 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
             raise UserError(
                 f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
             )
-        overrides = [text for text in asked.overrides if not re.match(r"resume=|sweep[.=]", text)]
+        overrides = [*asked.flags, *(text for text in asked.overrides if not re.match(r"resume=|sweep[.=]", text))]
         try:
             write_whole(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
             write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
@@ -114,7 +114,7 @@ def environment(asked: Asked) -> dict[str, Any]:
     """What the result depends on besides the config, and the command that asks for it."""
     command = [Path(sys.executable).name, *sys.argv]
     if not HydraConfig.initialized():  # a notebook or a script
-        command = ["python", "train.py", *asked.overrides]
+        command = ["python", "train.py", *asked.flags, *asked.overrides]
     return {"command": shlex.join(command), **versions()}
 
 

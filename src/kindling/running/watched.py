@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from kindling import abilities
 from kindling import lightning_internals as internals
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, did_you_mean, some
 from kindling.running.callbacks import Late
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def monitor_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mappi
             yield f"trainer.limit_val_batches=0: {key}={name} is never measured; {instead_of(key)}"
         elif scores and name not in scores:
             yield (
-                f"{key}={name}: {cfg.model._target_} measures no such thing, only {', '.join(scores)}"
+                f"{key}={name}: {cfg.model._target_} measures no such thing, only {some(scores)}"
                 f"{did_you_mean(name, scores)}"
             )
         elif mode and best not in (None, mode):
@@ -107,7 +107,7 @@ class Monitors(Late):
             if trainer.fast_dev_run:  # type: ignore[attr-defined]
                 return
             if name not in self.seen:
-                logged = f"only {', '.join(sorted(self.seen))}" if self.seen else "and nothing else"
+                logged = f"only {some(sorted(self.seen))}" if self.seen else "and nothing else"
                 instead = (
                     "monitor=null takes the last checkpoint for the best" if key == "monitor" else "or leave it out"
                 )

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from kindling.config.asked import within_sweep
 from kindling.config.checks import several_processes
 from kindling.config.resume import quoted
+from kindling.config.sources import Source
 from kindling.errors import OF_THE_MACHINE, Pruned, UserError, told
 from kindling.folders import PROJECT, is_locked, read_summary, write_whole
 from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
@@ -135,11 +136,12 @@ def run_as_command(cfg: DictConfig) -> float:
         UserError: what the run said, where it failed.
         SystemExit: with its exit code, where a signal ended it.
     """
-    overrides = [*HydraConfig.get().overrides.task, f"hydra.run.dir={quoted(cfg.run_dir)}"]
-    command = [sys.executable, str(PROJECT / "train.py"), *overrides]
+    hydra = HydraConfig.get()
+    overrides = [*hydra.overrides.task, f"hydra.run.dir={quoted(cfg.run_dir)}"]
+    command = [sys.executable, str(PROJECT / "train.py"), *Source.of_app(hydra).flags, *overrides]
     # In a session of its own, or that of this process's own: Ctrl-C reaches it through this process alone, and once.
     own_session = os.getsid(0) == os.getpid()
-    process = subprocess.Popen(command, cwd=HydraConfig.get().runtime.cwd, start_new_session=not own_session)
+    process = subprocess.Popen(command, cwd=hydra.runtime.cwd, start_new_session=not own_session)
     handlers = {number: signal.signal(number, lambda number, _: process.send_signal(number)) for number in SIGNALS}
     try:
         code = process.wait()

@@ -19,8 +19,9 @@ from optuna.trial import Trial, TrialState
 
 from kindling import report
 from kindling.config.resume import quoted
+from kindling.config.sources import split
 from kindling.config.sweep_record import Record
-from kindling.errors import UserError, did_you_mean
+from kindling.errors import UserError, did_you_mean, some
 from kindling.folders import is_locked, read_summary, write_whole
 from kindling.process import exit_codes
 from kindling.reopening.run import Run
@@ -43,6 +44,7 @@ class Sweep:
         self.launcher = launcher
         self.settings = config.sweep
         self.hydra = config.hydra
+        self.flags, _ = split(record.command)
         self.trials: dict[int, Trial] = {}
         self.failed: list[int] = []
 
@@ -51,7 +53,7 @@ class Sweep:
         SystemExit: with a sentence where jobs failed; with 128 + the signal after one.
         """
         print(f"{self.folder}: {self.record.n_trials} jobs, {self.queue.count_done()} of them done", flush=True)
-        go_on = f"python train.py -m sweep.resume={shlex.quote(str(self.folder))}"
+        go_on = shlex.join(["python", "train.py", "-m", *self.flags, f"sweep.resume={self.folder}"])
         try:
             with self.queue.working(), exit_codes():
                 for number, error in self.ended():
@@ -70,7 +72,7 @@ class Sweep:
         elif left:
             print(f"{left} jobs are with other processes", flush=True)
         if self.failed:
-            numbers = ", ".join(map(str, self.failed))
+            numbers = some(self.failed)
             sys.exit(
                 f"error: {len(self.failed)} of {self.record.n_trials} jobs failed ({numbers}); to try again: {go_on}"
             )
@@ -109,7 +111,7 @@ class Sweep:
             print(f"job {trial.number}: {swept}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True)
             overrides = self.space.overrides(trial.params)
             run_dir.mkdir(exist_ok=True)
-            write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
+            write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create([*self.flags, *overrides])))
             identity = [f"sweep.name={quoted(self.record.name)}", f"sweep.trial={trial.number}"]
             place = [f"hydra.sweep.dir={quoted(run_dir.parent)}", f"hydra.sweep.subdir={trial.number}"]
             yield trial.number, [*overrides, *identity, *place]
@@ -151,7 +153,7 @@ def check_measured(values: dict[str, float | None], summary: dict[str, Any], fol
     for name, value in values.items():
         if value is None:
             raise UserError(
-                f"sweep.objectives: no run measures {name}, only {', '.join(known)}{did_you_mean(name, known)}; "
+                f"sweep.objectives: no run measures {name}, only {some(known)}{did_you_mean(name, known)}; "
                 f"start anew with another sweep.name, or delete {folder}"
             )
 

@@ -13,8 +13,9 @@ from optuna.distributions import distribution_to_json
 from optuna.samplers import BaseSampler
 
 from kindling.config.resume import flat
+from kindling.config.sources import Source, extend
 from kindling.config.sweep_record import Record, by_key, differences, read_record
-from kindling.errors import UserError
+from kindling.errors import UserError, some
 from kindling.folders import write_whole
 from kindling.process import quiet
 from kindling.sweep.checks import check, job_configs
@@ -23,6 +24,7 @@ from kindling.sweep.running import Sweep
 from kindling.sweep.space import read_space
 from kindling.sweep.study import Queue, SeededByTrial, open_study
 
+NOT_OF_THE_LAUNCHER = ("hydra.mode", "hydra.sweep.", "hydra.searchpath")
 OF_A_JOB = ("sweep.name", "sweep.trial", "hydra.sweep.dir", "hydra.sweep.subdir")  # set by the sweep itself
 
 
@@ -36,6 +38,7 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     """
     quiet()
     settings, folder = config.sweep, Path(config.hydra.sweep.dir)
+    extend(hydra_context.config_loader, config.hydra.job.config_name, config.hydra.overrides.hydra)
     option = config.hydra.runtime.choices.sweep
     check_settings(config)
     space = read_space(arguments, hydra_context.config_loader, grid=option == "grid")
@@ -43,8 +46,8 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     trials = space.grid() if option == "grid" else [{}] * (settings.n_trials or 0)
     record = Record(
         name=settings.name,
-        command=arguments,
-        hydra=[text for text in config.hydra.overrides.hydra if not text.startswith(("hydra.mode", "hydra.sweep."))],
+        command=[*Source.of_app(config.hydra).flags, *arguments],
+        hydra=[text for text in config.hydra.overrides.hydra if not text.startswith(NOT_OF_THE_LAUNCHER)],
         sweep=option,
         objectives=objectives_of(config),
         n_trials=min(settings.n_trials or len(trials), len(trials)),
@@ -77,7 +80,7 @@ def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> R
                 configs_then: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
                 changes = differences(dict(flat(configs)), dict(flat(configs_then)))
             if changes:
-                told = "; ".join(changes)
+                told = some(changes, "; ")
                 raise UserError(f"{folder} holds another sweep: {told}; choose another sweep.name, or undo that")
             if record.n_trials < then.n_trials:
                 raise UserError(
