@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,8 +60,21 @@ def read_summary(folder: Path) -> dict[str, Any]:
     try:
         summary = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError, RecursionError):
-        return {"status": "unreadable"}
-    return summary if isinstance(summary, dict) else {"status": "unreadable"}
+        summary = None
+    return summary if isinstance(summary, dict) and isinstance(summary.get("status"), str) else {"status": "unreadable"}
+
+
+def part(summary: dict[str, Any], name: str) -> dict[str, Any]:
+    """A section of it; nothing where there is no such section."""
+    value = summary.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def number(value: Any) -> float | None:
+    """A score as it stands in a summary; None where something else does, or a number beyond all floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, float) or abs(value) <= sys.float_info.max else None
 
 
 def read_overrides(folder: Path) -> list[str]:
