@@ -24,7 +24,7 @@ from kindling.errors import UserError
 from kindling.sweep.checks import job_configs
 from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.processes import take_gpu
-from kindling.sweep.space import read_space
+from kindling.sweep.space import Space, read_space
 from kindling.sweep.study import Queue, SeededByTrial, open_study
 from kindling.sweep.sweeper import claim
 
@@ -378,7 +378,7 @@ def test_jobs_are_composed_as_hydra_composes_them(loader: ConfigLoader) -> None:
 
 def open_queue(folder: Path) -> Queue:
     study = open_study(folder, "sweep", None, optuna.samplers.RandomSampler())
-    return Queue(study, folder, {"x": IntDistribution(0, 9)})
+    return Queue(study, folder, Space([], {"x": IntDistribution(0, 9)}, {}))
 
 
 def test_what_a_dead_process_left_is_taken_up_by_the_next(tmp_path: Path) -> None:

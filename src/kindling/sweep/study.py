@@ -7,7 +7,6 @@ one try of a job: what failed, or is to be done again, gets another trial.
 
 import json
 import uuid
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
