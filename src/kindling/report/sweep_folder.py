@@ -62,13 +62,14 @@ class SweepFolder:
     def row(self, job: int) -> dict[str, Any]:
         """All that the table says about a job."""
         summary = read_summary(self.folder / str(job))
+        epochs = objective(summary, "epochs")
         return {
             "job": job,
             "status": str(summary.get("status", "unreadable")),
             **swept_values(self.overrides(job), list(self.space)),
             **{name: objective(summary, name) for name in self.objectives},
             **test_metrics(summary),
-            "epochs": objective(summary, "epochs"),
+            "epochs": epochs if isinstance(epochs, int) else None,
             "seconds": objective(summary, "seconds"),
             "error": error_sentence(summary),
         }
