@@ -27,7 +27,7 @@ from kindling.reopening.run import Run
 from kindling.running import figures
 from kindling.sweep.job_folder import clear, facts, is_unfinished, lacking, left_behind, record_failure
 from kindling.sweep.space import Space
-from kindling.sweep.study import Queue
+from kindling.sweep.study import Queue, job_of
 
 
 class Sweep:
@@ -97,7 +97,7 @@ class Sweep:
     def jobs(self) -> Iterator[tuple[int, list[str]]]:
         """Number and overrides of what is to be run; what a dead process has finished is settled on the way."""
         while not self.has_failed_enough() and (trial := self.queue.take(self.record.n_trials)):
-            number = int(trial.user_attrs.get("job", trial.number))
+            number = job_of(trial)
             self.trials[number] = trial
             run_dir = self.folder.absolute() / str(number)
             status = left_behind(run_dir)

@@ -62,9 +62,8 @@ def open_storage(folder: Path, url: str | None) -> str | BaseStorage:
         if not written.endswith(b"\n"):
             written = written[: written.rfind(b"\n") + 1]
             if path.exists():
-                with path.open(
-                    "r+b"
-                ) as file:  # a full disk cuts a line short, and then the whole file counts as damaged
+                # A full disk cuts a line short; with it, the whole file would count as damaged.
+                with path.open("r+b") as file:
                     file.truncate(len(written))
         for number, line in enumerate(written.splitlines(), 1):
             try:
@@ -109,9 +108,10 @@ class SeededByTrial(BaseSampler):
         self.sampler.after_trial(study, trial, state, values)
 
 
-def job_of(trial: FrozenTrial) -> int:
+def job_of(trial: FrozenTrial | Trial) -> int:
     """The number of the job that the trial is a try of: its own, unless it says otherwise."""
-    return int(trial.user_attrs.get("job", trial.number))
+    job = trial.user_attrs.get("job")
+    return job if isinstance(job, int) and job >= 0 else trial.number
 
 
 def latest(study: optuna.Study) -> dict[int, FrozenTrial]:
@@ -221,7 +221,7 @@ class Queue:
         return path.exists() and is_locked(path)
 
     def _path(self, worker: str) -> Path:
-        return self.folder / ".workers" / f"{worker}.lock"
+        return self.folder / ".workers" / f"{Path(worker).name}.lock"
 
 
 def reopened(study: optuna.Study, number: int) -> Trial:
