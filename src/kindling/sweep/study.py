@@ -17,18 +17,18 @@ import optuna
 from filelock import FileLock
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from kindling.errors import UserError
+from kindling.errors import UserError, shown
 from kindling.folders import is_locked, read_overrides
 from kindling.sweep.job_folder import clear, lacking
 from kindling.sweep.space import Space
 
 WORKER = "kindling:worker"  # which process has a trial
-DAMAGED = "is damaged; delete the file, and what the jobs have done is read from their folders"
+DAMAGED = "is damaged; delete it, and what the jobs have done is read from their folders"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -47,30 +47,44 @@ class JournalLock(JournalFileSymlinkLock):
         self.lock.release()
 
 
-def open_storage(folder: Path, url: str | None) -> str | BaseStorage:
+def open_storage(folder: Path, url: str | None) -> BaseStorage:
     """What Optuna keeps the study in: journal.log in the folder of the sweep, unless there is a `url`.
 
     Raises:
-        UserError: where the file is damaged.
+        UserError: where the file is damaged, or the URL leads to no storage.
     """
     if url:
-        return url
+        try:
+            return get_storage(url)
+        except Exception as error:  # whatever its driver says
+            first = str(error).partition("\n")[0]
+            raise UserError(f"sweep.storage: cannot be opened ({type(error).__name__}: {first})") from None
     path = folder / "journal.log"
     lock = JournalLock(path)
     with lock.lock:
-        written = path.read_bytes() if path.exists() else b""
-        if not written.endswith(b"\n"):
-            written = written[: written.rfind(b"\n") + 1]
-            if path.exists():
-                # A full disk cuts a line short; with it, the whole file would count as damaged.
-                with path.open("r+b") as file:
-                    file.truncate(len(written))
-        for number, line in enumerate(written.splitlines(), 1):
-            try:
-                json.loads(line)
-            except ValueError:
-                raise UserError(f"{path}: line {number} {DAMAGED}") from None
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        check_journal(path)
+        try:
+            return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        except Exception as error:  # whatever Optuna says of a line that is none of its own
+            raise UserError(f"{path}: {DAMAGED} ({type(error).__name__}: {shown(str(error))})") from None
+
+
+def check_journal(path: Path) -> None:
+    """Cut a last line short of its end, as a full disk leaves one: with it, the whole file would count as damaged.
+
+    Raises:
+        UserError: where another line is none.
+    """
+    written = path.read_bytes() if path.exists() else b""
+    whole = written[: written.rfind(b"\n") + 1]
+    if whole != written:
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            json.loads(line)
+        except ValueError:
+            raise UserError(f"{path}: {DAMAGED} (line {number})") from None
 
 
 class SeededByTrial(BaseSampler):
