@@ -64,11 +64,11 @@ class SweepFolder:
         summary = read_summary(self.folder / str(job))
         epochs = objective(summary, "epochs")
         return {
+            **test_metrics(summary),
             "job": job,
             "status": str(summary.get("status", "unreadable")),
             **swept_values(self.overrides(job), list(self.space)),
             **{name: objective(summary, name) for name in self.objectives},
-            **test_metrics(summary),
             "epochs": epochs if isinstance(epochs, int) else None,
             "seconds": objective(summary, "seconds"),
             "error": error_sentence(summary),

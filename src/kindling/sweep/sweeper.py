@@ -25,6 +25,7 @@ from kindling.sweep.checks import check, job_configs
 from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.running import Sweep
 from kindling.sweep.space import read_space
+from kindling.sweep.startup import notes
 from kindling.sweep.study import Queue, SeededByTrial, open_study
 
 OF_A_JOB = ("sweep.name", "sweep.trial", "hydra.sweep.dir", "hydra.sweep.subdir")  # set by the sweep itself
@@ -65,6 +66,8 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     queue = Queue(study, folder, space)
     for number, lack in queue.add(trials[: record.n_trials]).items():
         print(f"job {number} is done again: {folder / str(number)} has no {lack}", flush=True)
+    for note in notes(option, settings.sampler, record.n_trials, space):
+        print(note, flush=True)
     Sweep(folder, record, space, queue, launcher, config).run()
 
 
