@@ -521,10 +521,16 @@ def test_the_best_is_told_by_what_was_monitored(tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.parametrize(
     "text",
-    ['{"data":[]}', '{"status":{}}', '{"status":"completed","monitor":{"name":[],"best":"x"},"metrics":{"test/acc":[1]}}',
-     '{"status":"completed","monitor":5,"metrics":[],"started":[],"epochs":2.5,"data":"x","error":"y"}', "{", "[" * 9999,
-     '{"status":"completed","metrics":{"test/acc":%s},"monitor":{"name":"val/acc","mode":[],"best":1}}' % ("9" * 400)],
-)  # fmt: skip
+    [
+        '{"data":[]}',
+        '{"status":{}}',
+        '{"status":"completed","monitor":{"name":[],"best":"x"},"metrics":{"test/acc":[1]}}',
+        '{"status":"completed","monitor":5,"metrics":[],"started":[],"epochs":2.5,"data":"x","error":"y"}',
+        f'{{"status":"completed","metrics":{{"test/acc":{"9" * 400}}},"monitor":{{"name":"x","mode":[],"best":1}}}}',
+        "{",
+        "[" * 9999,
+    ],
+)
 def test_one_bad_record_is_no_end_of_the_others(text: str, tmp_path: Path) -> None:
     good = '{"status":"completed","metrics":{"test/acc":1.0},"monitor":{"name":"val/acc","mode":"max","best":0.5}}'
     for name, content in (("good", good), ("bad", text)):
