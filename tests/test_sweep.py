@@ -27,7 +27,8 @@ from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.processes import take_gpu
 from kindling.sweep.space import Space, read_space
 from kindling.sweep.startup import notes
-from kindling.sweep.study import Queue, SeededByTrial, latest, open_storage, open_study
+from kindling.sweep.storage import open_storage
+from kindling.sweep.study import Queue, SeededByTrial, latest, open_study
 from kindling.sweep.sweeper import claim, texts_of
 
 Start = Callable[..., Process]

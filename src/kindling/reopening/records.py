@@ -28,7 +28,7 @@ def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
         raise UserError(f"{root}: no such folder; name the one that the runs are in (scripts/runs.py: --in FOLDER)")
     rows = [row(file.parent) for file in root.rglob("summary.json")]
     rows.sort(key=lambda row: (str(row["started"]), row["folder"]))
-    table = pd.DataFrame(rows, columns=None if rows else [*FIRST, *LAST])
+    table = pd.DataFrame(rows, columns=None if rows else [*FIRST, *LAST]).fillna(float("nan"))
     columns = [*FIRST, *sorted(score_names(table)), *LAST]
     return table[columns if table["error"].notna().any() else columns[:-1]]
 
