@@ -516,7 +516,7 @@ def test_the_best_is_told_by_what_was_monitored(tmp_path: Path, capsys: pytest.C
     assert [Path(folder).name for folder in asked] == ["lucky", "other"]
     runs.main(["--in", str(tmp_path)])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if " failed " in f" {line} "]
-    assert line.split()[:4] == ["failed", "mlp", "-", "-"]
+    assert line.split()[:3] == ["failed", "mlp", "-"]
     assert line.endswith("data.path=x.csv: no such file")
 
 
