@@ -1,7 +1,7 @@
 """Run folders as tables. python scripts/runs.py [list|best|compare RUN RUN] [--in outputs] [--sort METRIC]
 
 list      all runs, sweeps included; the latest last, or with --sort the best first
-best      the best run on each data set, by its test
+best      the best run on each data set, or file, and by each monitor; with --sort by that metric
 compare   what differs between two runs: configs and scores
 """
 
@@ -22,16 +22,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     if len(args.runs) != (2 if args.verb == "compare" else 0):
         parser.error("compare takes two run folders, list and best take none (--in FOLDER says where to look)")
     with told_in_a_sentence():
-        from kindling.reopening import records
+        from kindling.reopening import ranking, records
 
         if args.verb == "compare":
             table = records.compare_runs(*args.runs)
         else:
             table = records.list_runs(args.root)
             if args.verb == "best":
-                table = records.best_runs(table, args.sort, args.mode)
+                table = ranking.best_runs(table, args.sort, args.mode)
             elif args.sort:
-                table = records.ranked(table, args.sort, args.mode)
+                table = ranking.ranked(table, args.sort, args.mode)
         if table.empty:
             print("the two do not differ" if args.verb == "compare" else f"no runs in {args.root}")
         else:

@@ -41,7 +41,7 @@ def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.M
     script, *argv = shlex.split(command)
     module = importlib.import_module(Path(script).stem)
     monkeypatch.setattr("kindling.reopening.records.list_runs", lambda root: pd.DataFrame())
-    monkeypatch.setattr("kindling.reopening.records.best_runs", lambda *args: pd.DataFrame())
+    monkeypatch.setattr("kindling.reopening.ranking.best_runs", lambda *args: pd.DataFrame())
     if "RUN" not in argv and "NAME" not in command:
         module.main(argv)
         return

@@ -237,6 +237,9 @@ def test_damaged_and_missing_files_are_rows_and_no_crash(sweep: Path) -> None:
     (sweep / "3/metrics.csv").write_bytes(b"\x00\xff\n,,,")
     (sweep / "6").mkdir()
     (sweep / "table.csv").write_bytes(b"\xff")
+    whole = json.loads((sweep / "3" / "summary.json").read_text())
+    wrong = {"epochs": 2.5, "seconds": [], "metrics": {"test/acc": 10**400, "status": {}}, "error": "none"}
+    (sweep / "3" / "summary.json").write_text(json.dumps({**whole, **wrong}))
     page = (report.write(sweep).sweep.folder / "report.html").read_text()
     table = report.table(sweep)
     assert table["status"].tolist() == [

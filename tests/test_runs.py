@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ from kindling.data.csv import CSV
 from kindling.data.encoder import Encoder
 from kindling.data.tasks import Binary, Multiclass, Regression, restored
 from kindling.errors import UserError
+from kindling.reopening.ranking import best_runs, ranked
+from kindling.reopening.records import list_runs
 
 QUICK = ["~callbacks.figures", "trainer=cpu", "trainer.max_epochs=2"]
 TABLE = ["model=mlp", "data=csv", "data.path=TABLE", "data.target=price", "data.features=[size,age,town]", "loss=mse"]
@@ -477,6 +480,67 @@ def test_runs_are_listed_ranked_and_compared(
     assert text.endswith("did you mean test/acc?")
     assert error_of(runs.main, "compare", root, root) == f"{root}: is no run folder; name one with a config.yaml in it"
     assert error_of(runs.main, "--in", root / "none").startswith(f"{root / 'none'}: no such folder")
+
+
+def test_the_best_is_told_by_what_was_monitored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For each file and monitor; never by the test, nor a run that validated on a part of its rows."""
+
+    def make(name: str, best: float, test: float, trainer: str = "{}", **fields: Any) -> None:
+        monitor = {"name": "val/loss", "mode": "min", "best": best, **fields.pop("monitor", {})}
+        known = {"status": "completed", "model": "mlp", "data": {"name": "csv", "source": "/a.csv"}, "monitor": monitor}
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "summary.json").write_text(json.dumps({**known, "metrics": {"test/loss": test}, **fields}))
+        (folder / "config.yaml").write_text(f"run_dir: x\ntrainer: {trainer}\n")
+
+    make("good", 0.2, 0.9)
+    make("lucky", 0.3, 0.1)
+    make("debug", 0.01, 0.1, "{fast_dev_run: true}")
+    make("overfit", 0.01, 0.1, "{overfit_batches: 2}")
+    make("limited", 0.01, 0.1, "{limit_val_batches: 1}")
+    make("whole", 0.25, 0.1, "{limit_val_batches: 1.0, overfit_batches: 0.0}")
+    make("pruned", 0.01, 0.1, status="pruned")
+    make("other", 0.7, 0.4, data={"name": "csv", "source": "/b.csv"})
+    make("acc", 0.8, 0.9, monitor={"name": "val/acc", "mode": "max"})
+    make("better_acc", 0.9, 0.9, monitor={"name": "val/acc", "mode": "max"})
+    make("unmonitored", 0.0, 0.9, monitor={"name": None})
+    error = {"type": "UserError", "message": "data.path=x.csv: no\nsuch file"}
+    make("refused", 0.0, 0.0, status="failed", error=error, monitor={"name": None}, data=[])
+    found = best_runs(list_runs(tmp_path))
+    assert [(row["source"], row["monitor"], Path(row["folder"]).name) for row in found.to_dict("records")] == [
+        ("/a.csv", "val/acc (max)", "better_acc"),
+        ("/a.csv", "val/loss (min)", "good"),
+        ("/b.csv", "val/loss (min)", "other"),
+    ]
+    asked = best_runs(list_runs(tmp_path), "test/loss")["folder"]
+    assert [Path(folder).name for folder in asked] == ["lucky", "other"]
+    runs.main(["--in", str(tmp_path)])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if " failed " in f" {line} "]
+    assert line.split()[:3] == ["failed", "mlp", "-"]
+    assert line.endswith("data.path=x.csv: no such file")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"data":[]}',
+        '{"status":{}}',
+        '{"status":"completed","monitor":{"name":[],"best":"x"},"metrics":{"test/acc":[1]}}',
+        '{"status":"completed","monitor":5,"metrics":[],"started":[],"epochs":2.5,"data":"x","error":"y"}',
+        f'{{"status":"completed","metrics":{{"test/acc":{"9" * 400}}},"monitor":{{"name":"x","mode":[],"best":1}}}}',
+        "{",
+        "[" * 9999,
+    ],
+)
+def test_one_bad_record_is_no_end_of_the_others(text: str, tmp_path: Path) -> None:
+    good = '{"status":"completed","metrics":{"test/acc":1.0},"monitor":{"name":"val/acc","mode":"max","best":0.5}}'
+    for name, content in (("good", good), ("bad", text)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "summary.json").write_text(content)
+    table = list_runs(tmp_path)
+    assert table.to_string().count("\n") == 2
+    assert best_runs(table)["folder"].tolist() == [str(tmp_path / "good")]
+    assert ranked(table, "test/acc")["folder"].tolist() == [str(tmp_path / "good")]
 
 
 @pytest.mark.parametrize("task", [Regression([1.5], [0.1]), Binary(["no", "yes"]), Multiclass(["a", "b", "c"])])

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution, distribution_to_json
 from optuna.trial import TrialState
 
 from conftest import CONF, Process
@@ -24,9 +25,11 @@ from kindling.errors import UserError
 from kindling.sweep.checks import job_configs
 from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.processes import take_gpu
-from kindling.sweep.space import read_space
-from kindling.sweep.study import Queue, SeededByTrial, open_study
-from kindling.sweep.sweeper import claim
+from kindling.sweep.space import Space, read_space
+from kindling.sweep.startup import notes
+from kindling.sweep.storage import open_storage
+from kindling.sweep.study import Queue, SeededByTrial, latest, open_study
+from kindling.sweep.sweeper import claim, texts_of
 
 Start = Callable[..., Process]
 
@@ -54,8 +57,9 @@ def status(folder: Path, job: int) -> str:
     return json.loads((folder / str(job) / "summary.json").read_text())["status"]
 
 
-def started(path: Path) -> float:
-    return path.stat().st_mtime
+def load_study(folder: Path) -> optuna.Study:
+    """As any other client of it."""
+    return optuna.load_study(study_name=None, storage=open_storage(folder, None))
 
 
 def test_a_grid_runs_every_combination_once(start: Start, tmp_path: Path) -> None:
@@ -77,6 +81,8 @@ def test_a_grid_runs_every_combination_once(start: Start, tmp_path: Path) -> Non
     config = OmegaConf.load(folder / "2" / "config.yaml")
     assert "sweep" not in config
     assert OmegaConf.load(folder / "2" / "overrides.yaml") == [*XOR[1:], "optimizer.lr=0.1", "seed=0"]
+    repeats = json.loads((folder / "2" / "summary.json").read_text())["command"]
+    assert repeats == f"python train.py {' '.join(XOR[1:])} optimizer.lr=0.1 seed=0"
 
     times = {path: path.stat().st_mtime for path in folder.glob("*/summary.json")}
     again = start(*command).wait()
@@ -101,11 +107,53 @@ def test_failures_are_recorded_and_the_sweep_goes_on(start: Start, tmp_path: Pat
     assert "the training loss became nan" in table(folder)[0]["error"]
     assert "nan" in json.loads((folder / "2" / "summary.json").read_text())["error"]["message"]
 
+    study = load_study(folder)
+    assert study.metric_names == ["val/loss"]
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.FAIL]
+    assert [trial.params["optimizer.lr"] for trial in study.trials] == [1e38, 0.1, 1e37]
+    assert study.trials[0].distributions["optimizer.lr"] == FloatDistribution(0.1, 1e38, log=True)
+    assert "became nan" in study.trials[0].user_attrs["error"]
+    told, summary = study.trials[1], json.loads((folder / "1" / "summary.json").read_text())
+    assert told.user_attrs["folder"] == str(folder / "1")
+    assert told.user_attrs["test/loss"] == summary["metrics"]["test/loss"]
+    with (folder / "1" / "metrics.csv").open(newline="") as file:
+        losses = [float(row["val/loss"]) for row in csv.DictReader(file)]
+    assert told.intermediate_values == pytest.approx(dict(enumerate(losses)))
+    assert told.user_attrs["best_epoch"] == losses.index(min(losses))
+
     again = start("-m", f"sweep.resume={folder}", "sweep.max_failures=1").wait()
     assert again.code == 1
     assert "3 jobs, 1 of them done" in again.text
     assert "error: 1 of 3 jobs failed (0)" in again.text
     assert "job 1:" not in again.text
+    tries = [(trial.user_attrs["job"], trial.state) for trial in load_study(folder).trials[3:]]
+    assert tries == [(0, TrialState.FAIL), (2, TrialState.WAITING)]
+
+
+def test_what_a_folder_lacks_is_done_again(start: Start, csv_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    table = ["model=linear_regression", "data=csv", f"data.path={csv_file}", "data.target=price"]
+    first = start("-m", *table, "trainer=cpu", "trainer.max_epochs=1", "seed=range(5)", f"hydra.sweep.dir={folder}")
+    assert first.wait().code == 0, first.text
+    assert first.text.splitlines()[-1] == f"report: {folder / 'report.html'}"
+    whole = outcomes(folder)
+    shutil.rmtree(folder / "0")
+    (folder / "1" / "summary.json").unlink()
+    (folder / "2" / "summary.json").write_text('{"metrics": {"te')
+    (folder / "3" / "checkpoints" / "best.ckpt").unlink()
+    (folder / "table.csv").unlink()
+    again = start("-m", f"sweep.resume={folder}").wait()
+    assert again.code == 0, again.text
+    assert "5 jobs, 1 of them done" in again.text
+    lacks = ["summary.json", "summary.json", "summary.json that can be read", "checkpoints/best.ckpt"]
+    for job, lack in enumerate(lacks):
+        assert f"job {job} is done again: {folder / str(job)} has no {lack}\n" in again.text
+    assert outcomes(folder) == whole
+    (folder / "journal.log").unlink()  # what is done is read from the folders
+    times = [path.stat().st_mtime for path in sorted(folder.glob("*/summary.json"))]
+    assert start("-m", f"sweep.resume={folder}").wait().code == 0
+    assert [path.stat().st_mtime for path in sorted(folder.glob("*/summary.json"))] == times
+    assert [trial.params["seed"] for trial in load_study(folder).trials] == list(range(5))
 
 
 @pytest.mark.slow
@@ -365,6 +413,80 @@ def test_a_grid_takes_values_as_they_were_typed(loader: ConfigLoader) -> None:
     ]
 
 
+def test_numbers_of_a_list_are_numbers(loader: ConfigLoader) -> None:
+    """And their overrides stay what they were: one batch is not all of them."""
+    texts = ["optimizer.lr=1e-3,0.1", "trainer.max_epochs=2,3,4", "trainer.limit_train_batches=1,0.5", "model.x=1,1.0"]
+    space = read_space([*texts, "model.init=null,1", "data.n=1e400,1"], loader, grid=True)
+    assert space.swept == {
+        "optimizer.lr": FloatDistribution(1e-3, 0.1, log=True),
+        "trainer.max_epochs": IntDistribution(2, 4),
+        "trainer.limit_train_batches": FloatDistribution(0.5, 1),
+        "model.x": CategoricalDistribution(["1", "1.0"]),
+        "model.init": CategoricalDistribution(["null", "1"]),
+        "data.n": CategoricalDistribution(["inf", "1"]),
+    }
+    values = {"optimizer.lr": 0.1, "trainer.max_epochs": 3, "trainer.limit_train_batches": 1.0}
+    values |= {"model.x": "1.0", "model.init": "1", "data.n": "1"}
+    drawn = ["optimizer.lr=0.1", "trainer.max_epochs=3", "trainer.limit_train_batches=1"]
+    assert space.drawn(values) == [*drawn, "model.x=1.0", "model.init=1", "data.n=1"]
+    assert space.values(["model=xor", *space.drawn(values)]) == values
+    assert space.values(["optimizer.lr=0.2"]) == {}
+    search = read_space(["data.batch_size=8,16,64"], loader, grid=False)
+    assert search.swept == {"data.batch_size": CategoricalDistribution([8, 16, 64])}
+    assert len(read_space(["seed=1,1"], loader, grid=True).grid()) == 2
+
+
+def test_a_study_that_holds_texts_goes_on_with_texts(loader: ConfigLoader, tmp_path: Path) -> None:
+    then = {"optimizer.lr": CategoricalDistribution(["0.1", "1.0"]), "seed": IntDistribution(0, 1)}
+    fields = {"command": ["x"], "hydra": [], "sweep": "grid", "objectives": {"val/loss": "min"}, "n_trials": 1}
+    Record(name="a", space={key: distribution_to_json(d) for key, d in then.items()}, **fields).write(tmp_path)
+    assert texts_of(tmp_path) == ["optimizer.lr"]
+    space = read_space(["optimizer.lr=0.1,1.0", "seed=0,1"], loader, True, texts_of(tmp_path))
+    assert space.swept == then
+    assert space.overrides({"optimizer.lr": "1.0", "seed": 1}) == ["optimizer.lr=1.0", "seed=1"]
+    (tmp_path / "sweep.yaml").write_text((tmp_path / "sweep.yaml").read_text().replace("attributes", "nothing"))
+    with pytest.raises(UserError, match=r"sweep\.yaml: is damaged"):
+        texts_of(tmp_path)
+
+
+LR, WIDTH = "optimizer.lr=interval(0.1,1)", "model.hidden_features=[8],[16]"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "n_trials", "swept", "expected"),
+    [
+        ({"_target_": "x.TPESampler", "n_startup_trials": 10}, 20, [LR], []),
+        (
+            {"_target_": "x.TPESampler", "n_startup_trials": 10},
+            8,
+            [LR],
+            ["all 8 jobs are drawn at random; sweep.sampler.n_startup_trials=2 has it learn earlier"],
+        ),
+        (
+            {"_target_": "x.NSGAIISampler", "population_size": 20},
+            30,
+            [LR],
+            ["the first 20 of 30 jobs are drawn at random; sweep.sampler.population_size=7 has it learn earlier"],
+        ),
+        ({"_target_": "x.CmaEsSampler"}, 50, [LR], ["moves several numbers at once, and here are not two; every job"]),
+        (
+            {"_target_": "x.CmaEsSampler", "popsize": None},
+            8,
+            [LR, WIDTH, "model.dropout=interval(0,0.5)"],
+            ["moves numbers alone; drawn at random: model.hidden_features", "the first 6 of 8 jobs are drawn at"],
+        ),
+        ({"_target_": "x.RandomSampler"}, 1, [LR], []),
+    ],
+)
+def test_a_search_says_what_it_draws_at_random(
+    sampler: dict, n_trials: int, swept: list[str], expected: list[str], loader: ConfigLoader
+) -> None:
+    space = read_space(swept, loader, grid=False)
+    found = list(notes("s", OmegaConf.create(sampler), n_trials, space))
+    assert len(found) == len(expected)
+    assert all(note.startswith(f"sweep=s: {start}") for note, start in zip(found, expected, strict=True))
+
+
 def test_jobs_are_composed_as_hydra_composes_them(loader: ConfigLoader) -> None:
     master = loader.load_configuration("train", ["hydra.mode=MULTIRUN"], RunMode.MULTIRUN)
     ours = SweepConfigLoader(loader, ["optimizer", "seed", "optimizer.lr", "+trainer.x", "hydra.sweep.subdir"])
@@ -378,7 +500,7 @@ def test_jobs_are_composed_as_hydra_composes_them(loader: ConfigLoader) -> None:
 
 def open_queue(folder: Path) -> Queue:
     study = open_study(folder, "sweep", None, optuna.samplers.RandomSampler())
-    return Queue(study, folder, {"x": IntDistribution(0, 9)})
+    return Queue(study, folder, Space([], {"x": IntDistribution(0, 9)}, {}))
 
 
 def test_what_a_dead_process_left_is_taken_up_by_the_next(tmp_path: Path) -> None:
@@ -403,6 +525,60 @@ def test_what_a_dead_process_left_is_taken_up_by_the_next(tmp_path: Path) -> Non
         TrialState.RUNNING,
         TrialState.RUNNING,
     ]
+
+
+def test_what_others_tell_the_study_is_no_end_of_a_job(tmp_path: Path) -> None:
+    """Told that a job failed, it is tried again; what its own process says of it counts."""
+    queue = open_queue(tmp_path)
+    queue.add([{"x": 4}, {"x": 5}])
+    with queue.working():
+        first, second = queue.take(2), queue.take(2)
+        client = load_study(tmp_path)
+        client.tell(0, state=TrialState.FAIL)
+        client.tell(1, state=TrialState.FAIL)
+        queue.tell(second, TrialState.COMPLETE, [0.5], {"test/acc": 0.25})
+        assert (queue.failed(), queue.count_done()) == ([0], 1)
+    assert latest(queue.study)[1].user_attrs["test/acc"] == 0.25
+    assert latest(queue.study)[1].params == {"x": 5}
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "summary.json").write_text('{"status": "completed"}')
+    next_one = open_queue(tmp_path)
+    assert next_one.add([{"x": 4}, {"x": 5}]) == {}
+    with next_one.working():
+        again = next_one.take(2)
+        assert (again.number, again.user_attrs["job"], again.params) == (3, 0, first.params)
+        assert next_one.take(2) is None
+
+
+def test_jobs_of_a_lost_study_are_those_in_the_folders(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    OmegaConf.save(OmegaConf.create(["model=xor", "x=7"]), tmp_path / "1" / "overrides.yaml")
+    queue = open_queue(tmp_path)
+    queue.add([{}, {}])
+    assert [trial.system_attrs["fixed_params"] for trial in queue.study.trials] == [{}, {"x": 7}]
+
+
+def test_wherever_bytes_are_lost_the_study_is_whole_or_called_damaged(tmp_path: Path) -> None:
+    queue = open_queue(tmp_path)
+    queue.add([{"x": 1}, {"x": 2}])
+    with queue.working():
+        queue.tell(queue.take(2), TrialState.COMPLETE, [0.5], {"test/acc": 0.5})
+    journal = tmp_path / "journal.log"
+    written, sentences = journal.read_bytes(), []
+    for at in range(0, len(written) - 20, 13):
+        journal.write_bytes(written[:at] + written[at + 20 :])
+        try:
+            open_queue(tmp_path).add([{"x": 1}, {"x": 2}])
+        except UserError as error:
+            sentences.append(str(error))
+    assert len(sentences) > 50
+    assert all(text.startswith(f"{journal}: is damaged; delete it, and what the jobs have done") for text in sentences)
+
+
+def test_a_storage_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    for url in ("nothing", f"sqlite:///{tmp_path}/none/x.db"):
+        with pytest.raises(UserError, match=r"^sweep\.storage: cannot be opened \("):
+            open_study(tmp_path, "sweep", url)
 
 
 def test_a_line_cut_short_costs_itself_alone(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,8 +129,21 @@ def read_summary(folder: Path) -> dict[str, Any]:
     try:
         summary = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError, RecursionError):
-        return {"status": "unreadable"}
-    return summary if isinstance(summary, dict) else {"status": "unreadable"}
+        summary = None
+    return summary if isinstance(summary, dict) and "status" in summary else {"status": "unreadable"}
+
+
+def part(summary: dict[str, Any], name: str) -> dict[str, Any]:
+    """A section of it; nothing where there is no such section."""
+    value = summary.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def number(value: Any) -> float | None:
+    """A score as it stands in a summary; None where something else does, or a number beyond all floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if isinstance(value, float) or abs(value) <= sys.float_info.max else None
 
 
 def read_course(folder: Path) -> str:

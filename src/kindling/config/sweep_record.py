@@ -1,5 +1,6 @@
 """sweep.yaml: what a sweep is, for those who go on with it and for the report."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,7 +64,10 @@ def read_record(folder: Path) -> Record:
     """
     file = folder / "sweep.yaml"
     try:
-        return TypeAdapter(Record).validate_python(OmegaConf.to_container(OmegaConf.load(file)))
+        record = TypeAdapter(Record).validate_python(OmegaConf.to_container(OmegaConf.load(file)))
+        for text in record.space.values():
+            json.loads(text)["attributes"].keys()
+        return record
     except FileNotFoundError:
         raise UserError(
             f"{folder}: is not the folder of a sweep; name one with a sweep.yaml in it, such as outputs/sweeps/NAME"

@@ -1,6 +1,5 @@
-"""Run folders as tables: all of them, the best, what two differ in. Without torch: a list should not take seconds."""
+"""Run folders as tables: all of them, and what two differ in. Without torch: a list should not take seconds."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,17 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from kindling.config.resume import flat
-from kindling.errors import UserError, did_you_mean, some
-from kindling.folders import SPREADS, read_summary
+from kindling.errors import UserError, shown
+from kindling.folders import SPREADS, number, part, read_summary
 
-DEFAULT_SCORES = ("test/acc", "test/rmse", "test/loss")  # the first of these that there is, tells the best run
-LOWER_IS_BETTER = ("loss", "mae", "rmse")
-NO_SCORES = ("status", "model", "data", "epochs", "seed", "started", "folder")  # columns
+FIRST = ("status", "model", "data")  # columns before the scores
+LAST = ("epochs", "seed", "started", "folder", "error")
 
 
 def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
     """A row for each run in `root` and in the folders inside it, such as sweeps; the latest last.
+
+    `error` is there where some run has one: the sentence that it ended with.
 
     Raises:
         UserError: where there is no such folder.
@@ -28,59 +28,43 @@ def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
         raise UserError(f"{root}: no such folder; name the one that the runs are in (scripts/runs.py: --in FOLDER)")
     rows = [row(file.parent) for file in root.rglob("summary.json")]
     rows.sort(key=lambda row: (str(row["started"]), row["folder"]))
-    table = pd.DataFrame(rows)
-    names = sorted(score_names(table))
-    return table.reindex(columns=["status", "model", "data", *names, "epochs", "seed", "started", "folder"])
+    table = pd.DataFrame(rows, columns=None if rows else [*FIRST, *LAST]).fillna(float("nan"))
+    columns = [*FIRST, *sorted(score_names(table)), *LAST]
+    return table[columns if table["error"].notna().any() else columns[:-1]]
 
 
 def row(folder: Path) -> dict[str, Any]:
     summary = read_summary(folder)
-    known = {key: summary.get(key) for key in ("status", "model", "epochs", "seed", "started")}
-    return {**known, "data": summary.get("data", {}).get("name"), **scores(summary), "folder": str(folder)}
+    return {
+        **scores(summary),
+        **{key: text(summary.get(key)) for key in ("status", "model", "started")},
+        **{key: number(summary.get(key)) for key in ("epochs", "seed")},
+        "data": text(part(summary, "data").get("name")),
+        "folder": str(folder),
+        "error": reason(part(summary, "error")),
+    }
+
+
+def text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def reason(error: dict[str, Any]) -> str | None:
+    """Why a run ended, as short as a table needs it: the sentence of what the user can mend, the kind of others."""
+    kind, message = error.get("type"), " ".join(str(error.get("message")).split())
+    return shown(message if kind == "UserError" else f"{kind}: {message}") if error else None
 
 
 def scores(summary: dict[str, Any]) -> dict[str, float]:
     """The best value of the monitored metric, and what the test measured."""
-    monitor, metrics = summary.get("monitor", {}), summary.get("metrics", {})
-    best = {monitor["name"]: monitor["best"]} if monitor.get("name") and "best" in monitor else {}
-    return {**best, **{name: value for name, value in metrics.items() if not name.endswith(SPREADS)}}
+    monitor, metrics = part(summary, "monitor"), part(summary, "metrics")
+    found = {text(monitor.get("name")) or "": number(monitor.get("best"))}
+    found |= {name: number(value) for name, value in metrics.items() if not name.endswith(SPREADS)}
+    return {name: value for name, value in found.items() if name and value is not None}
 
 
 def score_names(table: pd.DataFrame) -> list[str]:
-    return [str(name) for name in table.columns if name not in NO_SCORES]
-
-
-def ranked(table: pd.DataFrame, metric: str, mode: str | None = None) -> pd.DataFrame:
-    """The runs that have the metric, the best first; `mode` says whether that is the `min` or the `max`.
-
-    Raises:
-        UserError: where no run has it.
-    """
-    names = score_names(table)
-    if metric not in names:
-        known = f"only {some(names)}" if names else "or any other"
-        raise UserError(f"--sort {metric}: no run has this metric, {known}{did_you_mean(metric, names)}")
-    lowest_first = mode == "min" or (mode is None and re.split("[/_]", metric)[-1] in LOWER_IS_BETTER)
-    return table.dropna(subset=[metric]).sort_values(metric, ascending=lowest_first, kind="stable")
-
-
-def best_runs(table: pd.DataFrame, metric: str | None = None, mode: str | None = None) -> pd.DataFrame:
-    """The best run on each data set, since scores on different ones do not compare.
-
-    Raises:
-        UserError: where no run has been tested, or none has the metric.
-    """
-    if metric:
-        table = ranked(table, metric, mode)
-    best = []
-    for _, runs in table.groupby("data"):
-        names = [metric] if metric else [*DEFAULT_SCORES, *score_names(table)]
-        measured = [name for name in names if name in runs and runs[name].notna().any()]
-        if measured:
-            best.append(ranked(runs, measured[0], mode).head(1))
-    if not best:
-        raise UserError("no run has been tested yet")
-    return pd.concat(best).dropna(axis=1, how="all")
+    return [str(name) for name in table.columns if name not in (*FIRST, *LAST)]
 
 
 def compare_runs(first: str | Path, second: str | Path) -> pd.DataFrame:
@@ -91,7 +75,7 @@ def compare_runs(first: str | Path, second: str | Path) -> pd.DataFrame:
     """
     folders = [Path(first), Path(second)]
     configs = [dict(settings(folder)) for folder in folders]
-    measured = [{**scores(summary), "epochs": summary.get("epochs")} for summary in map(read_summary, folders)]
+    measured = [{**scores(summary), "epochs": number(summary.get("epochs"))} for summary in map(read_summary, folders)]
     rows = {}
     for left, right in (configs, measured):
         for key in [*left, *(key for key in right if key not in left)]:
@@ -104,7 +88,9 @@ def settings(folder: Path) -> Iterator[tuple[str, Any]]:
     """Every key of a run's config with its value, where the run's folder has the same name in all runs."""
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+        own = str(config.get("run_dir"))
     except OSError:
         raise UserError(f"{folder}: is no run folder; name one with a config.yaml in it") from None
-    own = str(config.get("run_dir"))
+    except Exception as error:  # whatever a damaged file makes a parser say
+        raise UserError(f"{folder / 'config.yaml'}: is damaged ({shown(str(error).partition(chr(10))[0])})") from None
     return ((key, value.replace(own, "RUN") if isinstance(value, str) else value) for key, value in flat(config))

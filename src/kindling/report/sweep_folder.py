@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 
 from kindling.config.sweep_record import read_record
 from kindling.errors import shown
-from kindling.folders import SPREADS, read_overrides, read_summary
+from kindling.folders import SPREADS, number, part, read_overrides, read_summary
 
 OF_THE_RUN = ("parameters", "epochs", "samples_per_second")  # objectives that are no metrics; and seconds
 REPEATS = ("seed", "data.fold")  # keys that say which repetition a job is, not what is tried
@@ -62,13 +62,14 @@ class SweepFolder:
     def row(self, job: int) -> dict[str, Any]:
         """All that the table says about a job."""
         summary = read_summary(self.folder / str(job))
+        epochs = objective(summary, "epochs")
         return {
+            **test_metrics(summary),
             "job": job,
             "status": str(summary.get("status", "unreadable")),
             **swept_values(self.overrides(job), list(self.space)),
             **{name: objective(summary, name) for name in self.objectives},
-            **test_metrics(summary),
-            "epochs": objective(summary, "epochs"),
+            "epochs": epochs if isinstance(epochs, int) else None,
             "seconds": objective(summary, "seconds"),
             "error": error_sentence(summary),
         }
@@ -91,13 +92,7 @@ def objective(summary: dict[str, Any], name: str) -> float | None:
     candidates += [summary.get(name)] if name in OF_THE_RUN else []
     candidates += [seconds.get("fit")] if name == "seconds" else []
     candidates += [part(summary, "last_epoch").get(name), part(summary, "metrics").get(name)]
-    numbers = [value for value in candidates if isinstance(value, int | float) and not isinstance(value, bool)]
-    return numbers[0] if numbers else None
-
-
-def part(summary: dict[str, Any], name: str) -> dict[str, Any]:
-    value = summary.get(name)
-    return value if isinstance(value, dict) else {}
+    return next((value for value in map(number, candidates) if value is not None), None)
 
 
 def test_metrics(summary: dict[str, Any]) -> dict[str, float | None]:

@@ -19,7 +19,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from kindling.config.asked import Asked
+from kindling.config.asked import Asked, within_sweep
 from kindling.errors import Pruned, UserError
 from kindling.folders import PROJECT, write_whole
 from kindling.process import INTERRUPTED, rank
@@ -91,10 +91,9 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
             raise UserError(
                 f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
             )
-        overrides = [*asked.flags, *(text for text in asked.overrides if not re.match(r"resume=|sweep[.=]", text))]
         try:
             write_whole(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-            write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
+            write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(of_the_run(asked))))
         except OSError as error:
             raise UserError(f"the run folder {run_dir} cannot be written to: {error.strerror}") from None
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
@@ -111,11 +110,17 @@ def holds_a_run(run_dir: Path) -> bool:
 
 
 def environment(asked: Asked) -> dict[str, Any]:
-    """What the result depends on besides the config, and the command that asks for it."""
+    """What the result depends on besides the config, and the command that repeats it."""
     command = [Path(sys.executable).name, *sys.argv]
-    if not HydraConfig.initialized():  # a notebook or a script
-        command = ["python", "train.py", *asked.flags, *asked.overrides]
+    is_job = within_sweep() or any(text.startswith("sweep.") for text in asked.overrides)
+    if is_job or not HydraConfig.initialized():  # a notebook or a script
+        command = ["python", "train.py", *of_the_run(asked)]
     return {"command": shlex.join(command), **versions()}
+
+
+def of_the_run(asked: Asked) -> list[str]:
+    """The flags and overrides without those that say how the run was started."""
+    return [*asked.flags, *(text for text in asked.overrides if not re.match(r"resume=|sweep[.=]", text))]
 
 
 @cache  # of all jobs of one process: they run the code that it has read

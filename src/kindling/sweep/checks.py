@@ -9,7 +9,6 @@ from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from kindling.checkpoints import trust
 from kindling.config.asked import take_asked
@@ -31,7 +30,7 @@ def check(config: DictConfig, space: Space, loader: SweepConfigLoader, trusted: 
     """
     found: list[str] = []
     for chosen in _combinations(space, loader):
-        others = {key: list(_values(drawn)) for key, drawn in space.swept.items() if key not in chosen}
+        others = {key: list(_values(space, key)) for key in space.swept if key not in chosen}
         for place in range(max(map(len, others.values()), default=1)):
             chosen.update({key: options[place % len(options)] for key, options in others.items()})
             found += _problems(config, space.overrides(chosen), loader, trusted)
@@ -43,7 +42,7 @@ def job_configs(config: DictConfig, space: Space, loader: SweepConfigLoader) -> 
     """By the options chosen, the config of a job that has them, without what differs from job to job."""
     configs = {}
     for chosen in _combinations(space, loader):
-        first = {key: next(_values(drawn)) for key, drawn in space.swept.items()}
+        first = {key: next(_values(space, key)) for key in space.swept}
         job: Any = OmegaConf.to_container(loader.load_sweep_config(config, space.overrides({**first, **chosen})))
         name = " ".join(f"{key}={value}" for key, value in chosen.items()) or "all"
         configs[name] = {key: value for key, value in job.items() if key not in NOT_OF_THE_JOB}
@@ -52,20 +51,22 @@ def job_configs(config: DictConfig, space: Space, loader: SweepConfigLoader) -> 
 
 def _combinations(space: Space, loader: SweepConfigLoader) -> Iterator[dict[str, Any]]:
     """Of the options of the groups that are swept."""
-    groups = {key: drawn.choices for key, drawn in space.swept.items() if loader.options(key)}  # type: ignore[attr-defined]
+    groups = {key: [value for value, _ in listed] for key, listed in space.listed.items() if loader.options(key)}
     for combination in itertools.product(*groups.values()):
         yield dict(zip(groups, combination, strict=True))
 
 
-def _values(distribution: BaseDistribution) -> Iterator[Any]:
-    """All categories, of whole numbers the least and the greatest, and of a range its ends."""
-    if not isinstance(distribution, CategoricalDistribution):
-        yield from (distribution.low, distribution.high)  # type: ignore[attr-defined]
-    elif all(str(choice).isdecimal() for choice in distribution.choices):
-        yield min(distribution.choices, key=int)  # type: ignore[arg-type]
-        yield max(distribution.choices, key=int)  # type: ignore[arg-type]
+def _values(space: Space, key: str) -> Iterator[Any]:
+    """All that are listed, of whole numbers the least and the greatest, and of a range its ends."""
+    if key not in space.listed:
+        distribution: Any = space.swept[key]
+        yield from (distribution.low, distribution.high)
+    elif all(text.isdecimal() for _, text in space.listed[key]):
+        values = [value for value, _ in space.listed[key]]
+        yield min(values, key=int)
+        yield max(values, key=int)
     else:
-        yield from distribution.choices
+        yield from (value for value, _ in space.listed[key])
 
 
 def _problems(config: DictConfig, overrides: list[str], loader: SweepConfigLoader, trusted: bool) -> list[str]:

@@ -1,6 +1,5 @@
 """`python train.py`: a run, or a job of a sweep, which does a few things besides."""
 
-import json
 import math
 import os
 import signal
@@ -20,8 +19,9 @@ from kindling.config.checks import several_processes
 from kindling.config.resume import quoted
 from kindling.config.sources import Source
 from kindling.errors import OF_THE_MACHINE, Pruned, UserError, told
-from kindling.folders import PROJECT, is_locked, read_summary, write_whole
+from kindling.folders import PROJECT, is_locked, read_summary
 from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
+from kindling.sweep.job_folder import is_unfinished, record_failure
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -91,8 +91,8 @@ class Job:
                 return math.nan
 
     def callbacks(self) -> "list[Callback]":
-        if self.settings["pruner"] == "none":
-            return []
+        if self.cfg.monitor is None or len(self.settings["objectives"] or [self.cfg.monitor]) > 1:
+            return []  # Optuna takes no course of several objectives
         from kindling.sweep.pruning import Pruning  # imports Optuna, for which no other run should wait
 
         return [Pruning(self.folder, self.number, self.settings, self.cfg.monitor)]
@@ -124,11 +124,6 @@ def job_of(cfg: DictConfig) -> Job | None:
     return Job(cfg, Path(cfg.run_dir).parent, cfg.sweep.trial, settings)
 
 
-def is_unfinished(run_dir: Path) -> bool:
-    """Whether the folder holds a run that stopped before its end."""
-    return read_summary(run_dir)["status"] in ("running", "interrupted", "failed")
-
-
 def run_as_command(cfg: DictConfig) -> float:
     """The job as a `python train.py` of its own: Lightning repeats the command for each further process of a run.
 
@@ -155,9 +150,3 @@ def run_as_command(cfg: DictConfig) -> float:
         error = summary.get("error", {})
         raise UserError(f"{error.get('type', 'exit code')}: {error.get('message', code)}")
     return float(summary["monitor"]["best"])
-
-
-def record_failure(run_dir: Path, kind: str, message: str) -> None:
-    """In the summary of a job that could not do so itself."""
-    summary = {**read_summary(run_dir), "status": "failed", "error": {"type": kind, "message": message}}
-    write_whole(run_dir / "summary.json", json.dumps(summary, indent=2) + "\n")

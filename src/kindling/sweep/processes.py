@@ -28,7 +28,13 @@ from kindling.errors import UserError
 from kindling.process import outlive_output
 
 # Imported once, by the server that the jobs are forked from.
-PRELOADED = ["__main__", "kindling.running.train", "kindling.report", "hydra._internal.core_plugins.basic_launcher"]
+PRELOADED = [
+    "__main__",
+    "kindling.running.train",
+    "kindling.sweep.pruning",
+    "kindling.report",
+    "hydra._internal.core_plugins.basic_launcher",
+]
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 

@@ -6,12 +6,11 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from filelock import FileLock
 from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
@@ -22,13 +21,14 @@ from kindling.config.resume import quoted
 from kindling.config.sources import split
 from kindling.config.sweep_record import Record
 from kindling.errors import UserError, did_you_mean, some
-from kindling.folders import is_locked, read_summary, write_whole
+from kindling.folders import number as measured
+from kindling.folders import part, read_overrides, read_summary, write_whole
 from kindling.process import exit_codes
 from kindling.reopening.run import Run
 from kindling.running import figures
-from kindling.sweep.job import is_unfinished, record_failure
+from kindling.sweep.job_folder import clear, facts, is_unfinished, lacking, left_behind, record_failure
 from kindling.sweep.space import Space
-from kindling.sweep.study import Queue
+from kindling.sweep.study import Queue, job_of
 
 
 class Sweep:
@@ -46,11 +46,10 @@ class Sweep:
         self.hydra = config.hydra
         self.flags, _ = split(record.command)
         self.trials: dict[int, Trial] = {}
-        self.failed: list[int] = []
 
     def run(self) -> None:
         """Raises:
-        SystemExit: with a sentence where jobs failed; with 128 + the signal after one.
+        SystemExit: with a sentence where jobs are failed, by whichever process; with 128 + the signal after one.
         """
         print(f"{self.folder}: {self.record.n_trials} jobs, {self.queue.count_done()} of them done", flush=True)
         go_on = shlex.join(["python", "train.py", "-m", *self.flags, f"sweep.resume={self.folder}"])
@@ -66,16 +65,15 @@ class Sweep:
             contents = report.write(self.folder)
         print(*contents.lines(), sep="\n", flush=True)
         draw_best(self.folder)
-        left = self.record.n_trials - self.queue.count_done() - len(self.failed)
+        failed = self.queue.failed()
+        left = self.record.n_trials - self.queue.count_done() - len(failed)
         if left and self.has_failed_enough():
             print(f"{left} jobs were not run, since sweep.max_failures={self.settings.max_failures}", flush=True)
         elif left:
             print(f"{left} jobs are with other processes", flush=True)
-        if self.failed:
-            numbers = some(self.failed)
-            sys.exit(
-                f"error: {len(self.failed)} of {self.record.n_trials} jobs failed ({numbers}); to try again: {go_on}"
-            )
+        if failed:
+            numbers = some(failed)
+            sys.exit(f"error: {len(failed)} of {self.record.n_trials} jobs failed ({numbers}); to try again: {go_on}")
 
     def ended(self) -> Iterator[tuple[int, Exception | None]]:
         """The numbers of the jobs, as they end, and what their process died of."""
@@ -101,23 +99,27 @@ class Sweep:
     def jobs(self) -> Iterator[tuple[int, list[str]]]:
         """Number and overrides of what is to be run; what a dead process has finished is settled on the way."""
         while not self.has_failed_enough() and (trial := self.queue.take(self.record.n_trials)):
-            self.trials[trial.number] = trial
-            run_dir = self.folder.absolute() / str(trial.number)
+            number = job_of(trial)
+            self.trials[number] = trial
+            run_dir = self.folder.absolute() / str(number)
             status = left_behind(run_dir)
-            if status in ("completed", "pruned"):
-                self.settle(trial.number, None)
+            if lacking(run_dir) or self.space.values(read_overrides(run_dir)) not in ({}, trial.params):
+                clear(run_dir)  # there may be nothing yet, or what is left of a job
+            elif status in ("completed", "pruned"):
+                self.settle(number, None)
                 continue
-            swept = "  ".join(f"{key}={trial.params[key]}" for key in self.space.swept)
-            print(f"job {trial.number}: {swept}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True)
+            swept = "  ".join(self.space.drawn(trial.params))
+            print(f"job {number}: {swept}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True)
             overrides = self.space.overrides(trial.params)
             run_dir.mkdir(exist_ok=True)
             write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create([*self.flags, *overrides])))
-            identity = [f"sweep.name={quoted(self.record.name)}", f"sweep.trial={trial.number}"]
-            place = [f"hydra.sweep.dir={quoted(run_dir.parent)}", f"hydra.sweep.subdir={trial.number}"]
-            yield trial.number, [*overrides, *identity, *place]
+            identity = [f"sweep.name={quoted(self.record.name)}", f"sweep.trial={number}"]
+            place = [f"hydra.sweep.dir={quoted(run_dir.parent)}", f"hydra.sweep.subdir={number}"]
+            yield number, [*overrides, *identity, *place]
 
     def has_failed_enough(self) -> bool:
-        return self.settings.max_failures is not None and len(self.failed) >= self.settings.max_failures
+        most = self.settings.max_failures
+        return most is not None and len(self.queue.failed()) >= most
 
     def settle(self, number: int, died_of: Exception | None) -> None:
         """Tell the study what the job's folder says."""
@@ -136,11 +138,11 @@ class Sweep:
             report.append(self.folder, number)
             summary = read_summary(run_dir)
         if summary["status"] == "pruned":
-            self.queue.study.tell(trial, state=TrialState.PRUNED)
+            self.queue.tell(trial, TrialState.PRUNED, None, facts(run_dir))
         elif summary["status"] == "completed":
-            self.queue.study.tell(trial, cast(list[float], list(values.values())))
+            self.queue.tell(trial, TrialState.COMPLETE, cast(list[float], list(values.values())), facts(run_dir))
         else:
-            self.failed.append(number)
+            self.queue.tell(trial, TrialState.FAIL, None, facts(run_dir))
             gc.collect()  # the error's traceback holds what the job had on the GPU
         print(f"job {number}: {outcome(summary, values)}", flush=True)
 
@@ -149,7 +151,14 @@ def check_measured(values: dict[str, float | None], summary: dict[str, Any], fol
     """Raises:
     UserError: where an objective is nothing that a run measures.
     """
-    known = [*summary["last_epoch"], *summary["metrics"], "parameters", "epochs", "seconds", "samples_per_second"]
+    known = [
+        *part(summary, "last_epoch"),
+        *part(summary, "metrics"),
+        "parameters",
+        "epochs",
+        "seconds",
+        "samples_per_second",
+    ]
     for name, value in values.items():
         if value is None:
             raise UserError(
@@ -160,21 +169,10 @@ def check_measured(values: dict[str, float | None], summary: dict[str, Any], fol
 
 def outcome(summary: dict[str, Any], values: dict[str, float | None]) -> str:
     told = [f"{name} {value:.4g}" for name, value in values.items() if value is not None]
-    if "error" in summary:
-        told = [f"{summary['error']['type']}: {summary['error']['message']}"]
-    seconds = sum(summary.get("seconds", {}).values())
+    if error := part(summary, "error"):
+        told = [f"{error.get('type')}: {error.get('message')}"]
+    seconds = sum(filter(None, map(measured, part(summary, "seconds").values())))
     return "  ".join([summary["status"], *told, f"({seconds:.1f} s)"])
-
-
-def left_behind(run_dir: Path) -> str | None:
-    """The status of a job that another process began, once nothing trains in its folder any more."""
-    if not (run_dir / "summary.json").exists():
-        return None
-    if is_locked(run_dir / ".lock"):
-        print(f"waiting for {run_dir}, where a process still trains", flush=True)
-        with FileLock(run_dir / ".lock"):
-            pass
-    return str(read_summary(run_dir)["status"])
 
 
 def draw_best(folder: Path) -> None:
@@ -182,6 +180,18 @@ def draw_best(folder: Path) -> None:
     for number in report.best(folder)["job"].tolist():
         run_dir = folder / str(number)
         if (run_dir / "checkpoints" / "best.ckpt").exists() and not (run_dir / "figures").exists():
-            with suppress(UserError):  # of a model that may not be opened unasked
+            with suppress(UserError), silent():  # of a model that may not be opened unasked
                 run = Run(run_dir)
                 figures.draw(run_dir, run.model, run.datamodule)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """What the data say of themselves, the jobs have said already."""
+    logger = logging.getLogger("kindling")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

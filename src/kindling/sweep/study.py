@@ -1,7 +1,8 @@
 """The Optuna study of a sweep: what is left to do, who does it, and what came of it.
 
 All jobs are in the study from the start, waiting. Processes take them one by one, so any number of processes, also on
-several machines, can work on one sweep; what a dead process left undone is taken up by the next that looks.
+several machines, can work on one sweep; what a dead process left undone is taken up by the next that looks. A trial is
+one try of a job: what failed, or is to be done again, gets another trial.
 """
 
 import uuid
@@ -15,45 +16,21 @@ import optuna
 from filelock import FileLock
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from kindling.folders import is_locked
+from kindling.folders import is_locked, read_overrides
+from kindling.sweep.job_folder import clear, lacking
+from kindling.sweep.space import Space
+from kindling.sweep.storage import open_storage
+
+WORKER = "kindling:worker"  # which process has a trial
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class JournalLock(JournalFileSymlinkLock):
-    """One that the system lets go of when its process is killed. Optuna's own would block all others for 30 s."""
-
-    def __init__(self, path: Path) -> None:
-        self.lock = FileLock(path.with_name(".journal.lock"))
-
-    def acquire(self) -> bool:
-        self.lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self.lock.release()
-
-
-def open_storage(folder: Path, url: str | None) -> str | BaseStorage:
-    """What Optuna keeps the study in: journal.log in the folder of the sweep, unless there is a `url`."""
-    if url:
-        return url
-    path = folder / "journal.log"
-    lock = JournalLock(path)
-    with lock.lock:
-        if path.exists() and not (written := path.read_bytes()).endswith(b"\n"):
-            with path.open("r+b") as file:  # a full disk cuts a line short; with it, the whole file counts as damaged
-                file.truncate(written.rfind(b"\n") + 1)
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-
-
 class SeededByTrial(BaseSampler):
-    """Draws for each trial anew from (seed, number of the trial): a sweep that goes on draws as if it had not stopped.
+    """Draws for each trial anew from (seed, number of its job): a sweep that goes on draws as if it had not stopped.
 
     `make` builds the sampler from a seed.
     """
@@ -64,7 +41,7 @@ class SeededByTrial(BaseSampler):
         self.sampler: BaseSampler = make(seed)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        (seed,) = np.random.SeedSequence([self.seed, trial.number]).generate_state(1)
+        (seed,) = np.random.SeedSequence([self.seed, job_of(trial)]).generate_state(1)
         self.sampler = self.make(int(seed))
         self.sampler.before_trial(study, trial)
 
@@ -87,20 +64,26 @@ class SeededByTrial(BaseSampler):
         self.sampler.after_trial(study, trial, state, values)
 
 
+def job_of(trial: FrozenTrial | Trial) -> int:
+    """The number of the job that the trial is a try of: its own, unless it says otherwise."""
+    job = trial.user_attrs.get("job")
+    return job if isinstance(job, int) and job >= 0 else trial.number
+
+
+def latest(study: optuna.Study) -> dict[int, FrozenTrial]:
+    """By the numbers of the jobs, their last tries."""
+    return {job_of(trial): trial for trial in study.get_trials(deepcopy=False)}
+
+
 class Queue:
-    """The trials of a study, handed out one by one.
+    """The jobs of a study, handed out one by one."""
 
-    A trial that failed is never told to Optuna. It stays with its process; once that has ended, another one that works
-    on the sweep finds the trial left, and tries it again.
-    """
-
-    def __init__(self, study: optuna.Study, folder: Path, swept: dict[str, BaseDistribution]) -> None:
+    def __init__(self, study: optuna.Study, folder: Path, space: Space) -> None:
         self.study = study
         self.folder = folder
-        self.swept = swept
+        self.space = space
         self.lock = FileLock(folder / ".lock")
         self.me = uuid.uuid4().hex
-        self.taken: set[int] = set()
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -111,40 +94,90 @@ class Queue:
             yield
         path.unlink(missing_ok=True)
 
-    def add(self, trials: Sequence[Mapping[str, Any]]) -> None:
-        """Have the study hold these, of which it may hold the first already. What a trial leaves open is sampled."""
+    def add(self, jobs: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+        """Have the study hold these, and once more those that failed, or of whose folder something is gone.
+
+        What a job leaves open is sampled. Returns the numbers of jobs that had ended well, and what their folders lack.
+        What a folder says of its job counts, where the study knows of no such job or of other values.
+        """
+        gone = {}
         with self.lock:
-            for values in trials[len(self.study.get_trials(deepcopy=False)) :]:
-                self.study.enqueue_trial(dict(values))
+            tries = latest(self.study)
+            for number, values in enumerate(jobs):
+                run_dir, last = self.folder / str(number), tries.get(number)
+                if last and not last.state.is_finished():
+                    continue
+                done = self.space.values(read_overrides(run_dir))
+                expected = {**(last.params if last else {}), **done, **values}
+                if last is None:
+                    self._enqueue(number, expected)
+                elif last.state is TrialState.FAIL:
+                    self._enqueue(number, expected, last.intermediate_values)
+                elif lack := lacking(run_dir, last.user_attrs.get("checkpoint")):
+                    clear(run_dir)
+                    self._enqueue(number, expected)
+                    gone[number] = lack
+                elif last.params != expected:
+                    self._enqueue(number, expected)
+        return gone
+
+    def _enqueue(self, job: int, values: Mapping[str, Any], reported: Mapping[int, float] | None = None) -> None:
+        attributes = {"job": job, "folder": str((self.folder / str(job)).absolute())}
+        trial = create_trial(
+            state=TrialState.WAITING,
+            system_attrs={"fixed_params": dict(values)},
+            user_attrs=attributes,
+            intermediate_values=dict(reported or {}),
+        )
+        self.study.add_trial(trial)
 
     def count_done(self) -> int:
-        return sum(trial.state.is_finished() for trial in self.study.get_trials(deepcopy=False))
+        done = (TrialState.COMPLETE, TrialState.PRUNED)
+        return sum(trial.state in done for trial in latest(self.study).values())
+
+    def failed(self) -> list[int]:
+        return sorted(job for job, trial in latest(self.study).items() if trial.state is TrialState.FAIL)
 
     def take(self, total: int) -> Trial | None:
-        """The next trial among the first `total`: one that a dead process left, or one that waits."""
+        """A try of the next of the first `total` jobs: one that a dead process left, or one that waits."""
         with self.lock:
             trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
-            trials = [trial for trial in trials if trial.number < total and trial.number not in self.taken]
-            left = [
-                t for t in trials if t.state is TrialState.RUNNING and not self._is_alive(t.user_attrs.get("worker"))
-            ]
+            trials = [trial for trial in trials if job_of(trial) < total]
+            left = [trial for trial in trials if trial.state is TrialState.RUNNING and not self._is_alive(trial)]
             if left:
                 trial = reopened(self.study, left[0].number)
-                for key, distribution in self.swept.items():
+                for key, distribution in self.space.swept.items():
                     trial._suggest(key, distribution)  # as `ask` does; those that are set stay
             elif any(trial.state is TrialState.WAITING for trial in trials):
-                trial = self.study.ask(self.swept)
+                trial = self.study.ask(self.space.swept)
             else:
                 return None
-            trial.set_user_attr("worker", self.me)
-        self.taken.add(trial.number)
+            self.study._storage.set_trial_system_attr(trial._trial_id, WORKER, self.me)
         return trial
 
-    def _is_alive(self, worker: str | None) -> bool:
-        return worker is not None and self._path(worker).exists() and is_locked(self._path(worker))
+    def tell(self, trial: Trial, state: TrialState, values: list[float] | None, facts: Mapping[str, Any]) -> None:
+        """How a try ended. What somebody else has told the study of it in the meantime does not count."""
+        with self.lock:
+            if self.study.get_trials(deepcopy=False)[trial.number].state.is_finished():
+                told = create_trial(
+                    state=state,
+                    values=values,
+                    params=trial.params,
+                    distributions=trial.distributions,
+                    user_attrs={**trial.user_attrs, **facts},
+                )
+                self.study.add_trial(told)
+                return
+        for name, value in facts.items():
+            trial.set_user_attr(name, value)
+        self.study.tell(trial, values, state)
+
+    def _is_alive(self, trial: FrozenTrial) -> bool:
+        path = self._path(str(trial.system_attrs.get(WORKER)))
+        return path.exists() and is_locked(path)
 
     def _path(self, worker: str) -> Path:
-        return self.folder / ".workers" / f"{worker}.lock"
+        return self.folder / ".workers" / f"{Path(worker).name}.lock"
 
 
 def reopened(study: optuna.Study, number: int) -> Trial:

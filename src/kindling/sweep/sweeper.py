@@ -1,5 +1,7 @@
 """`python train.py -m`: what the command sweeps, checked and written down before the first job."""
 
+import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from optuna import Study
 from optuna.distributions import distribution_to_json
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from kindling.config.resume import flat
@@ -22,6 +26,7 @@ from kindling.sweep.checks import check, job_configs
 from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.running import Sweep
 from kindling.sweep.space import read_space
+from kindling.sweep.startup import notes
 from kindling.sweep.study import Queue, SeededByTrial, open_study
 
 NOT_OF_THE_LAUNCHER = ("hydra.mode", "hydra.sweep.", "hydra.searchpath")
@@ -41,7 +46,7 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     extend(hydra_context.config_loader, config.hydra.job.config_name, config.hydra.overrides.hydra)
     option = config.hydra.runtime.choices.sweep
     check_settings(config)
-    space = read_space(arguments, hydra_context.config_loader, grid=option == "grid")
+    space = read_space(arguments, hydra_context.config_loader, option == "grid", texts_of(folder))
     loader = SweepConfigLoader(hydra_context.config_loader, [*space.swept, *OF_A_JOB])
     trials = space.grid() if option == "grid" else [{}] * (settings.n_trials or 0)
     record = Record(
@@ -60,9 +65,31 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     record = claim(folder, record, job_configs(config, space, loader))
     modes = list(record.objectives.values())
     study = open_study(folder, record.name, settings.storage, make_sampler(settings.sampler), modes)
-    queue = Queue(study, folder, space.swept)
-    queue.add(trials[: record.n_trials])
+    name_objectives(study, list(record.objectives))
+    queue = Queue(study, folder, space)
+    for number, lack in queue.add(trials[: record.n_trials]).items():
+        print(f"job {number} is done again: {folder / str(number)} has no {lack}", flush=True)
+    for note in notes(option, settings.sampler, record.n_trials, space):
+        print(note, flush=True)
     Sweep(folder, record, space, queue, launcher, config).run()
+
+
+def texts_of(folder: Path) -> list[str]:
+    """The swept keys whose values the study in the folder holds as texts: of a sweep from before there were numbers."""
+    if not (folder / "sweep.yaml").exists():
+        return []
+    choices = {
+        key: json.loads(text)["attributes"].get("choices", [0]) for key, text in read_record(folder).space.items()
+    }
+    return [key for key, values in choices.items() if all(isinstance(value, str) for value in values)]
+
+
+def name_objectives(study: Study, names: list[str]) -> None:
+    """For other clients of the study, to which the first would be "Objective 0"."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        if study.metric_names != names:
+            study.set_metric_names(names)
 
 
 def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> Record:
