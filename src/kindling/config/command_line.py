@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems
+from kindling.config.places import with_place
 from kindling.config.resume import find_run, quoted
 from kindling.config.sweep_record import read_record
 from kindling.errors import UserError, listed, told_in_a_sentence
@@ -56,6 +57,7 @@ def check_overrides(texts: list[str], config_name: str, multirun: bool = False) 
         UserError: where there is nothing to go on with.
     """
     problems: list[str] = []
+    texts = [with_place(override) for override in parse(texts, problems)]
     overrides = list(parse(texts, problems))
     resumed = _resumed(config_name, overrides, multirun)
     if resumed is not None:
@@ -119,7 +121,8 @@ def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> li
                 f"to start another from its weights: init_from={value}"
             )
     start = str(value) if str(value).endswith(".ckpt") else run.folder
-    return [*run.overrides, *new, f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"]
+    found = [text for text in run.found if text not in run.overrides]
+    return [*run.overrides, *found, *new, f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"]
 
 
 def _with_sweep(value: str, overrides: list[Override]) -> list[str]:

@@ -19,7 +19,7 @@ from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
-from kindling.data.setup import set_up_once
+from kindling.data.setup import set_up_once, set_up_where_told
 from kindling.errors import UserError, did_you_mean
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
@@ -56,6 +56,8 @@ def build(
     make_model, told = model_maker(cfg, datamodule)
     model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     check_monitor(cfg, model)
+    set_up_where_told(datamodule)
+    cfg.data.update({key: value for key, value in abilities.resolved(datamodule).items() if key in cfg.data})
     if cfg.compile:
         model.compile()  # in place: the names in checkpoints stay
     plain: Any = OmegaConf.to_container(cfg, resolve=True)

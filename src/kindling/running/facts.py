@@ -9,6 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from kindling import abilities
 from kindling.config.asked import Asked
+from kindling.data.identity import identity
 from kindling.folders import SPREADS
 from kindling.lightning_internals import latest
 from kindling.population.model import Population
@@ -24,7 +25,12 @@ def before_training(
         "model": model_name,
         "parameters": count_parameters(model) // cfg.population,
         "population": cfg.population,
-        "data": {"name": data_name, "source": abilities.source(datamodule), "sizes": abilities.sizes(datamodule)},
+        "data": {
+            "name": data_name,
+            "source": abilities.source(datamodule),
+            **identity(datamodule),
+            "same_rows": abilities.same_rows(datamodule),
+        },
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "num_devices": trainer.world_size,
         "loggers": {name: logger.version for name, logger in zip(cfg.logger, trainer.loggers, strict=False)},
@@ -61,18 +67,6 @@ def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
     """That the model was trained on, where they can be counted."""
     (watch,) = (callback for callback in trainer.callbacks if isinstance(callback, Watch))  # type: ignore[attr-defined]
     return int(model.num_samples) if abilities.offers(model, "progress") else watch.num_samples  # type: ignore[arg-type]
-
-
-def loader_sizes(trainer: L.Trainer) -> dict[str, int]:
-    """The lengths of the data sets behind Lightning's loaders, where they have one."""
-    found = {}
-    for name, loaders in (("train", trainer.train_dataloader), ("val", trainer.val_dataloaders)):
-        loader = loaders[0] if isinstance(loaders, list) and len(loaders) == 1 else loaders
-        try:
-            found[name] = len(loader.dataset)  # type: ignore[union-attr]
-        except (AttributeError, TypeError):
-            continue
-    return found
 
 
 def headline(summary: dict[str, Any]) -> str:

@@ -16,6 +16,9 @@ from kindling.checkpoints.format import load
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems, resolved
+from kindling.config.places import located
+from kindling.config.resume import flat
+from kindling.data.identity import loader_sizes
 from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
 from kindling.process import exit_codes, quiet, rank
@@ -24,7 +27,7 @@ from kindling.running import facts, figures, testing
 from kindling.running.build import Parts, build
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
-from kindling.running.summary import open_summary
+from kindling.running.summary import kept_where_refused, open_summary, refused, write_config
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +53,24 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     resume, cfg.resume = cfg.resume, None  # how a run was started once more is no part of what it is
     check(cfg, asked, resume, checked)
     leave_out_idle_parts(cfg)
+    keep_places(cfg)
     checkpoint = checkpoint_to_go_on_from(resume) if resume else None
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
-    with lock, log_to(run_dir), open_summary(cfg, asked, bool(resume)) as summary, finished_loggers(), exit_codes():
+    kept, at_start = (kept_where_refused(run_dir), refused()) if resume else (nullcontext(), nullcontext())
+    with (
+        lock,
+        log_to(run_dir),
+        kept,
+        open_summary(cfg, asked, bool(resume)) as summary,
+        finished_loggers(),
+        exit_codes(),
+    ):
         with summary.timed("setup"):
-            parts = build(cfg, callbacks, summary.get("loggers", {}))
+            with at_start:
+                parts = build(cfg, callbacks, summary.get("loggers", {}))
+            if rank() == 0:
+                write_config(cfg)  # once more, with what the data have decided
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
             log.info(facts.headline(summary))
             if not checkpoint:
@@ -100,6 +115,14 @@ def leave_out_idle_parts(cfg: DictConfig) -> None:
         cfg[part] = None
 
 
+def keep_places(cfg: DictConfig) -> None:
+    """Where the data are, wherever the run is come back to from."""
+    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    for key, value in flat(data, "data."):
+        if located(key, value) != value:
+            OmegaConf.update(cfg, key, located(key, value))
+
+
 def begin(cfg: DictConfig, parts: Parts) -> None:
     """What a run does at its start alone."""
     for package in sorted(trust.unknown_packages(OmegaConf.to_container(cfg), cfg.allowed_packages)):
@@ -118,7 +141,7 @@ def summarise_data(summary: dict[str, Any], parts: Parts) -> None:
     if samples:
         summary["samples_per_second"] = round(samples / max(seconds, 1e-3))
     if not summary["data"]["sizes"]:
-        summary["data"]["sizes"] = facts.loader_sizes(parts.trainer)
+        summary["data"]["sizes"] = loader_sizes(parts.trainer)
 
 
 @contextmanager
