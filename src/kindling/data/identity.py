@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from kindling import abilities
-from kindling.errors import shown
+from kindling.errors import Refused, shown
 
 
 def digest(parts: Iterable[Any]) -> str:
@@ -37,7 +37,8 @@ def chunks(part: Any) -> Iterable[Any]:
         for name, column in part.items():
             is_number = column.dtype.kind in "iufb"
             yield f"{name} {len(column)} {is_number}".encode()
-            yield column.to_numpy(np.float64, na_value=np.nan) if is_number else "\n".join(map(str, column)).encode()
+            values = column.to_numpy(np.float64, na_value=np.nan) if is_number else None
+            yield "\n".join(map(str, column)).encode() if values is None else np.ascontiguousarray(values)
 
 
 def identity(datamodule: Any) -> dict[str, Any]:
@@ -54,6 +55,18 @@ def loader_sizes(trainer: L.Trainer) -> dict[str, int]:
         except (AttributeError, TypeError):
             continue
     return found
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], datamodule: Any, run_dir: str) -> None:
+    """Raises:
+    Refused: where the run in `run_dir` has had other data before.
+    """
+    differs = difference(before, now)
+    if differs:
+        raise Refused(
+            f"{named(datamodule)}: {differs}. A run goes on with the data that it has had; to start another from its "
+            f"weights: init_from={run_dir}"
+        )
 
 
 def named(datamodule: Any) -> str:

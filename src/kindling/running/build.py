@@ -27,6 +27,7 @@ from kindling.population.build import populate
 from kindling.population.callbacks import member_callbacks
 from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
+from kindling.running.outlook import Outlook
 from kindling.running.record import Record
 from kindling.running.steps import steps_per_call
 from kindling.running.watch import Watch
@@ -86,13 +87,13 @@ def callbacks_of(cfg: DictConfig, more: Sequence[Callback]) -> list[Callback]:
     """Those of the config and those of every run, in the order that their work needs.
 
     The record comes before every checkpoint, and the checkpoint that a run goes on from last: it saves what the others
-    have come to.
+    have come to. After it what says how it goes on, and saves nothing.
     """
     chosen = [construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None]
     callbacks = [ResumableLoaders(cfg.seed), Watch(), Record(Path(cfg.run_dir), cfg.monitor), *chosen, *more]
     if cfg.population > 1:
         callbacks = member_callbacks(cfg, callbacks)
-    return sorted(callbacks, key=lambda callback: isinstance(callback, LastCheckpoint))
+    return sorted(callbacks, key=lambda callback: isinstance(callback, LastCheckpoint | Outlook))
 
 
 def check_monitor(cfg: DictConfig, model: L.LightningModule) -> None:

@@ -9,8 +9,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from kindling.checkpoints.format import about, plain_part
-from kindling.data.identity import difference, identity, loader_sizes, named
-from kindling.errors import Refused
+from kindling.data.identity import check_same, identity, loader_sizes
 from kindling.lightning_internals import latest
 
 log = logging.getLogger(__name__)
@@ -47,27 +46,17 @@ class Origin(Callback):
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         if trainer.state.fn == "fit" and isinstance(checkpoint.get("data"), dict):
             self.before = checkpoint["data"]
-            self._compare(trainer)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._compare(trainer)
+        self._check_loaders(trainer)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._compare(trainer)  # of a run that had no epoch left to train
+        self._check_loaders(trainer)  # of a run that had no epoch left to train
 
-    def _compare(self, trainer: L.Trainer) -> None:
-        """Raises:
-        Refused: where the data are others than the checkpoint tells of; of loaders, once Lightning has them.
-        """
+    def _check_loaders(self, trainer: L.Trainer) -> None:
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-        known = identity(datamodule)
-        known["sizes"] = known["sizes"] or loader_sizes(trainer)
-        differs = difference(self.before, known)
-        if differs:
-            raise Refused(
-                f"{named(datamodule)}: {differs}. A run goes on with the data that it has had; to start another from "
-                f"its weights: init_from={self.config['run_dir']}"
-            )
+        if not identity(datamodule)["sizes"]:  # else they have been looked at before
+            check_same(self.before, {"sizes": loader_sizes(trainer)}, datamodule, self.config["run_dir"])
 
 
 class Late(Checkpoint):

@@ -18,7 +18,7 @@ from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems, resolved
 from kindling.config.places import located
 from kindling.config.resume import flat
-from kindling.data.identity import loader_sizes
+from kindling.data.identity import check_same, identity, loader_sizes
 from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
 from kindling.process import exit_codes, quiet, rank
@@ -27,6 +27,7 @@ from kindling.running import facts, figures, testing
 from kindling.running.build import Parts, build
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
+from kindling.running.outlook import Outlook
 from kindling.running.summary import kept_where_refused, open_summary, refused, write_config
 
 log = logging.getLogger(__name__)
@@ -54,9 +55,10 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     check(cfg, asked, resume, checked)
     leave_out_idle_parts(cfg)
     keep_places(cfg)
-    checkpoint = checkpoint_to_go_on_from(resume) if resume else None
+    checkpoint, data_before = checkpoint_to_go_on_from(resume) if resume else (None, {})
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
+    outlook = Outlook(asked.choice("scheduler", cfg) if cfg.scheduler else None)
     kept, at_start = (kept_where_refused(run_dir), refused()) if resume else (nullcontext(), nullcontext())
     with (
         lock,
@@ -68,7 +70,8 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     ):
         with summary.timed("setup"):
             with at_start:
-                parts = build(cfg, callbacks, summary.get("loggers", {}))
+                parts = build(cfg, [*callbacks, outlook], summary.get("loggers", {}))
+                check_same(data_before, identity(parts.datamodule), parts.datamodule, cfg.run_dir)
             if rank() == 0:
                 write_config(cfg)  # once more, with what the data have decided
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
@@ -163,8 +166,9 @@ def pruned_later() -> Iterator[list[Pruned]]:
         pruned.append(reason)
 
 
-def checkpoint_to_go_on_from(resume: str) -> Path | None:
-    """The checkpoint named, or the newest of the run; None where it stopped before its first.
+def checkpoint_to_go_on_from(resume: str) -> tuple[Path | None, dict[str, Any]]:
+    """The checkpoint named, or the newest of the run, and what it knows of its data; None where it stopped before its
+    first.
 
     Raises:
         UserError: where the checkpoint cannot be used.
@@ -174,8 +178,9 @@ def checkpoint_to_go_on_from(resume: str) -> Path | None:
         last = path / "checkpoints" / "last.ckpt"
         others = sorted(path.glob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
         if not last.exists() and not others:
-            return None
+            return None, {}
         path = last if last.exists() else others[-1]  # never from the start again over what has been saved
-    if "progress" not in load(path):
+    content = load(path)
+    if "progress" not in content:
         raise UserError(f"resume={path}: holds weights alone; init_from={path} starts a new run from them")
-    return path
+    return path, content["data"] if isinstance(content.get("data"), dict) else {}
