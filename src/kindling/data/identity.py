@@ -57,6 +57,16 @@ def loader_sizes(trainer: L.Trainer) -> dict[str, int]:
     return found
 
 
+def tests_on_training_rows(trainer: L.Trainer) -> bool:
+    """Whether the loaders of training and test read one data set: for data that do not say so themselves."""
+    train, test = (
+        loaders[0] if isinstance(loaders, list) and len(loaders) == 1 else loaders
+        for loaders in (trainer.train_dataloader, trainer.test_dataloaders)
+    )
+    rows = getattr(train, "dataset", None)
+    return rows is not None and getattr(test, "dataset", None) is rows
+
+
 def check_same(before: Mapping[str, Any], now: Mapping[str, Any], datamodule: Any, run_dir: str) -> None:
     """Raises:
     Refused: where the run in `run_dir` has had other data before.

@@ -1,5 +1,7 @@
 """What there is to say of a run, before it and after it: for its summary, and in a line for the screen."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -72,11 +74,25 @@ def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
 def headline(summary: dict[str, Any]) -> str:
     data, population, count = summary["data"], summary["population"], summary["parameters"]
     sizes = " / ".join(f"{size:,}" for size in data["sizes"].values())
-    known = ": ".join(filter(None, [data["source"], f"{sizes} rows" if sizes else ""]))
+    rows = f"{sizes}, the same rows" if data["same_rows"] else f"{sizes} rows"
+    source = data["source"] and data["source"].removeprefix(f"{Path.cwd()}/")
+    known = ": ".join(filter(None, [source, rows if sizes else ""]))
     told = [f"{summary['model']} on {data['name']}{f' ({known})' if known else ''}"]
     if count:
         told.append(f"{count:,} parameters{f' x {population:,}' if population > 1 else ''}")
-    return ", ".join([*told, summary["device"]])
+    return in_lines(", ".join([*told, summary["device"]]))
+
+
+def in_lines(text: str) -> str:
+    """For a terminal: broken after commas and semicolons alone."""
+    first, *parts = re.split(r"(?<=[,;]) ", text)
+    lines = [first]
+    for part in parts:
+        if len(f"{lines[-1]} {part}") <= 80:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"  {part}")
+    return "\n".join(lines)
 
 
 def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
@@ -94,4 +110,5 @@ def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
         epochs = steps
     if "optimizers" in summary:
         epochs += f", {steps} of {summary['optimizers']} optimizers together,"
-    return f"{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}".lstrip()
+    same_rows = "tested on the same rows as it was trained on:\n" if summary["data"]["same_rows"] and told else ""
+    return f"{same_rows}{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{cfg.run_dir}".lstrip()

@@ -3,7 +3,6 @@
 import copy
 import logging
 import math
-import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -17,6 +16,7 @@ from kindling.data.base import InMemoryDataModule
 from kindling.lightning_internals import loaders
 from kindling.models.base import SupervisedModule
 from kindling.running.callbacks import Late
+from kindling.running.facts import in_lines
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Outlook(Late):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         told = "; ".join(filter(None, [rates(trainer, pl_module, self.name), passes(trainer)]))
         if told:
-            log.info(textwrap.fill(told, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+            log.info(in_lines(told))
 
 
 def passes(trainer: L.Trainer) -> str | None:
