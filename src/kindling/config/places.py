@@ -33,7 +33,7 @@ def with_place(override: Override) -> str:
         return given
     value: Any = override.value()
     choices = isinstance(value, ChoiceSweep)
-    if choices and (value.tags or value.shuffle) or (override.is_sweep_override() and not choices):
+    if (choices and (value.tags or value.shuffle)) or (override.is_sweep_override() and not choices):
         return given
     plain = [item.text if isinstance(item, QuotedString) else item for item in value.list] if choices else value
     found = located(override.key_or_group, plain)

@@ -13,7 +13,6 @@ from kindling.data.tasks import Binary, Multiclass, Regression
 from kindling.figure import Figure
 from kindling.models.base import SupervisedModule
 
-
 SAME_ROWS = "the same rows as in training"
 
 
