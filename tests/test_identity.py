@@ -193,7 +193,7 @@ class Loaders(L.LightningDataModule):
     val_dataloader = test_dataloader = train_dataloader
 
 
-class Tested(Plain):
+class WithTest(Plain):
     def test_step(self, batch: Any, batch_idx: int) -> None:
         self.log("test_loss", self.predictor(batch[0]).mean())
 
@@ -201,8 +201,8 @@ class Tested(Plain):
 def test_of_data_without_a_digest_the_rows_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cfg = config(tmp_path, Tested)
-    cfg.data._target_, cfg.model._target_ = f"{__name__}.Loaders", f"{__name__}.Tested"
+    cfg = config(tmp_path, WithTest)
+    cfg.data._target_, cfg.model._target_ = f"{__name__}.Loaders", f"{__name__}.WithTest"
     cfg.allowed_packages = [__name__, "test_any_module"]
     cfg.trainer.max_epochs = 1
     first = train(cfg).summary["data"]

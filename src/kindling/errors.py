@@ -13,7 +13,7 @@ class UserError(Exception):
     """A mistake in the input, the configuration or the machine. The message is all that the user sees of it."""
 
 
-class Refused(UserError):
+class Refused(UserError):  # noqa: N818  # the word of the docs
     """A run that was to go on does not, before its next step: its folder stays as it was."""
 
 
