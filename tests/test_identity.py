@@ -140,7 +140,7 @@ def test_a_run_does_not_go_on_with_data_that_have_changed(
     shutil.copy("table.csv", "moved.csv")
     change(here / "table.csv")
     before = {path: path.read_bytes() for path in done.folder.iterdir() if path.suffix in (".yaml", ".json", ".csv")}
-    sizes = "44 / 5 / 5 rows, were 48 / 6 / 6" if change is shortened else "as many rows, but with other values or in"
+    sizes = "45 / 5 / 5 rows, were 48 / 6 / 6" if change is shortened else "as many rows, but with other values or in"
     for overrides in ([], ["trainer.max_epochs=2"]):
         with pytest.raises(Refused) as error:
             run(*overrides, f"resume={quoted(done.folder)}", folder=done.folder)

@@ -65,14 +65,16 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
         (["scheduler=step", "scheduler.step_size=2", "trainer.max_epochs=-1", "+trainer.max_steps=30"], "0.1 to 0.01"),
     ],
 )
-def test_the_rates_that_are_told_are_those_that_are_used(overrides: list[str], told: str, said: Said) -> None:
-    used = fit(compose([*XOR, "trainer=cpu", "steps_per_call=1", *overrides, "run_dir=unused"]))
+def test_the_rates_that_are_told_are_those_that_are_used(
+    overrides: list[str], told: str, said: Said, tmp_path: Path
+) -> None:
+    used = fit(compose([*XOR, "trainer=cpu", "steps_per_call=1", *overrides, f"run_dir={tmp_path}"]))
     assert said().partition("; ")[0] == f"lr {told}, name"
     assert told == course([step[0] for step in used.steps])
 
 
-def test_a_plateau_is_told_by_its_rule(said: Said) -> None:
-    fit(compose([*XOR, "trainer=cpu", "scheduler=plateau", "trainer.max_epochs=1", "run_dir=unused"]))
+def test_a_plateau_is_told_by_its_rule(said: Said, tmp_path: Path) -> None:
+    fit(compose([*XOR, "trainer=cpu", "scheduler=plateau", "trainer.max_epochs=1", f"run_dir={tmp_path}"]))
     rule = "lr 0.1, times 0.5 after more than 3 epochs without a better val/loss, name;"
     assert said() == f"{rule}\n  1 epoch = 3 passes"
 
@@ -86,8 +88,8 @@ def test_a_plateau_is_told_by_its_rule(said: Said) -> None:
         (["data.num_repeats=1"], ""),
     ],
 )
-def test_passes_are_told_where_an_epoch_is_not_one(overrides: list[str], told: str, said: Said) -> None:
-    fit(compose([*XOR, "trainer=cpu", *overrides, "run_dir=unused"]))
+def test_passes_are_told_where_an_epoch_is_not_one(overrides: list[str], told: str, said: Said, tmp_path: Path) -> None:
+    fit(compose([*XOR, "trainer=cpu", *overrides, f"run_dir={tmp_path}"]))
     assert said().partition("; ")[2] == told
 
 
