@@ -1,5 +1,6 @@
 """A run keeps where its data are and which they were, and goes on with these alone."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -90,7 +91,7 @@ def test_places_of_data_are_kept_as_absolute_paths(here: Path, monkeypatch: pyte
         ("data.path='it\\'s.csv'", "data.path='HERE/it\\'s.csv'"),
         ("data.path=table.csv,'it\\'s.csv'", "data.path=HERE/table.csv,'HERE/it\\'s.csv'"),
         ("data.path=choice(table.csv,none.csv)", "data.path=choice(HERE/table.csv,'none.csv')"),
-        ("+data.test_path=table.csv", "+data.test_path=HERE/table.csv"),
+        ("++data.path=table.csv", "++data.path=HERE/table.csv"),
         ("data.path=none.csv", "data.path=none.csv"),
     ],
 )
@@ -337,7 +338,7 @@ def test_the_report_of_a_sweep_knows_the_data_of_its_jobs(tmp_path: Path) -> Non
             (tmp_path / str(number)).mkdir(exist_ok=True)
             data = {"name": "csv", "digest": content, "same_rows": same_rows}
             summary = {"status": "completed", "data": data, "monitor": {"name": "val/loss", "best": 1.0}}
-            (tmp_path / str(number) / "summary.json").write_text(yaml.safe_dump(summary, default_flow_style=True))
+            (tmp_path / str(number) / "summary.json").write_text(json.dumps(summary))
             (tmp_path / str(number) / "overrides.yaml").write_text(yaml.safe_dump([f"data.x={x}"]))
         return report.write(tmp_path).headline.partition("Sweep: grid.")[2].strip()
 

@@ -82,7 +82,8 @@ def steps_left(trainer: L.Trainer, model: L.LightningModule, config: LRScheduler
     length = model.schedule_length if isinstance(model, SupervisedModule) else None
     steps = (length or trainer.estimated_stepping_batches) - trainer.global_step
     if config.interval == "epoch":
-        epochs = (trainer.max_epochs if (trainer.max_epochs or -1) > 0 else math.inf) - trainer.current_epoch
+        most = trainer.max_epochs
+        epochs = (math.inf if most is None or most < 0 else most) - trainer.current_epoch
         batches = trainer.num_training_batches / trainer.accumulate_grad_batches
         steps = epochs if supervised and not model.automatic_optimization else min(epochs, steps / batches)
     return max(1, math.ceil(steps / config.frequency)) if math.isfinite(steps) else 1
