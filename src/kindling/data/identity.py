@@ -6,7 +6,9 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import torch
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from kindling import abilities
 from kindling.errors import Refused, shown
@@ -63,8 +65,10 @@ def tests_on_training_rows(trainer: L.Trainer) -> bool:
         loaders[0] if isinstance(loaders, list) and len(loaders) == 1 else loaders
         for loaders in (trainer.train_dataloader, trainer.test_dataloaders)
     )
-    rows = getattr(train, "dataset", None)
-    return rows is not None and getattr(test, "dataset", None) is rows
+    rows, tested = getattr(train, "dataset", None), getattr(test, "dataset", None)
+    if isinstance(rows, TensorDataset) and isinstance(tested, TensorDataset):  # may have been made once for each
+        return len(rows.tensors) == len(tested.tensors) and all(map(torch.equal, rows.tensors, tested.tensors))
+    return rows is not None and rows is tested
 
 
 def check_same(before: Mapping[str, Any], now: Mapping[str, Any], datamodule: Any, run_dir: str) -> None:
