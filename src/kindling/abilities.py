@@ -19,7 +19,7 @@ class Data(Protocol):
     sizes: dict[str, int]  # rows of train, val and test; else the lengths of the loaders' data sets
     digest: str | None  # of the rows, once they are set up; else a run that goes on looks at their number alone
     resolved: dict[str, Any] | None  # what `auto` came to, by key of the config, once that is known; else it stays
-    same_rows: bool  # whether the test split is the training split; else it is told by the loaders' data sets
+    same_rows: bool  # whether the test split is the training split; else nothing is said
 
     def read_inputs(self, path: Path) -> Tensor:
         """New inputs from a file; else `predict` takes those of predict_dataloader and test_dataloader alone."""

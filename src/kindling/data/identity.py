@@ -6,9 +6,7 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
 from torch import Tensor
-from torch.utils.data import TensorDataset
 
 from kindling import abilities
 from kindling.errors import Refused, shown
@@ -57,18 +55,6 @@ def loader_sizes(trainer: L.Trainer) -> dict[str, int]:
         except (AttributeError, TypeError):
             continue
     return found
-
-
-def tests_on_training_rows(trainer: L.Trainer) -> bool:
-    """Whether the loaders of training and test read one data set: for data that do not say so themselves."""
-    train, test = (
-        loaders[0] if isinstance(loaders, list) and len(loaders) == 1 else loaders
-        for loaders in (trainer.train_dataloader, trainer.test_dataloaders)
-    )
-    rows, tested = getattr(train, "dataset", None), getattr(test, "dataset", None)
-    if isinstance(rows, TensorDataset) and isinstance(tested, TensorDataset):  # may have been made once for each
-        return len(rows.tensors) == len(tested.tensors) and all(map(torch.equal, rows.tensors, tested.tensors))
-    return rows is not None and rows is tested
 
 
 def check_same(before: Mapping[str, Any], now: Mapping[str, Any], datamodule: Any, run_dir: str) -> None:

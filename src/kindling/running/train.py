@@ -18,7 +18,7 @@ from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems, resolved
 from kindling.config.places import located
 from kindling.config.resume import flat
-from kindling.data.identity import check_same, identity, loader_sizes, tests_on_training_rows
+from kindling.data.identity import check_same, identity, loader_sizes
 from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
 from kindling.process import exit_codes, quiet, rank
@@ -88,7 +88,6 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
             raise pruned[0]
         with summary.timed("test"):
             summary["metrics"] = testing.test(cfg, parts, best)
-            summary["data"]["same_rows"] |= tests_on_training_rows(parts.trainer)
         log.info(facts.footer(cfg, summary))
     if draw and rank() == 0:
         figures.draw_of_run(run_dir, parts.trainer, parts.model, parts.datamodule)
