@@ -17,6 +17,9 @@ class Data(Protocol):
 
     source: str  # where the rows came from, for the record; else nothing is said
     sizes: dict[str, int]  # rows of train, val and test; else the lengths of the loaders' data sets
+    digest: str | None  # of the rows, once they are set up; else a run that goes on looks at their number alone
+    resolved: dict[str, Any] | None  # what `auto` came to, by key of the config, once that is known; else it stays
+    same_rows: bool  # whether the test split is the training split; else nothing is said
 
     def read_inputs(self, path: Path) -> Tensor:
         """New inputs from a file; else `predict` takes those of predict_dataloader and test_dataloader alone."""
@@ -58,6 +61,20 @@ def sizes(datamodule: Any) -> dict[str, int]:
 def source(datamodule: Any) -> str | None:
     found = getattr(datamodule, "source", None)
     return found if isinstance(found, str) else None
+
+
+def digest(datamodule: Any) -> str | None:
+    found = getattr(datamodule, "digest", None)
+    return found if isinstance(found, str) else None
+
+
+def resolved(datamodule: Any) -> dict[str, Any]:
+    found = getattr(datamodule, "resolved", None)
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def same_rows(datamodule: Any) -> bool:
+    return getattr(datamodule, "same_rows", None) is True
 
 
 def scores(model: Any) -> dict[str, str | None]:

@@ -16,6 +16,10 @@ class UserError(Exception):
     """A mistake in the input, the configuration or the machine. The message is all that the user sees of it."""
 
 
+class Refused(UserError):  # noqa: N818  # the word of the docs
+    """A run that was to go on does not, before its next step: its folder stays as it was."""
+
+
 class Pruned(Exception):  # noqa: N818  # the word of the field, and no error
     """The sweep has given the run up, since others do better."""
 

@@ -19,7 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.flags import read_flags
 from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems, values_of
-from kindling.config.quoting import as_text, in_quotes
+from kindling.config.places import with_place
+from kindling.config.quoting import as_text
 from kindling.config.resume import find_run, quoted
 from kindling.config.sources import Source, check_flags, split
 from kindling.config.sweep_record import read_record
@@ -74,7 +75,7 @@ def check_overrides(texts: list[str], source: Source, multirun: bool = False) ->
         UserError: where there is nothing to go on with.
     """
     problems: list[str] = []
-    texts = [in_quotes(text) for text in texts]
+    texts = [with_place(override) for override in parse(texts, problems)]
     overrides = list(parse(texts, problems))
     resumed = _resumed(source, overrides, multirun)
     if resumed is not None:
@@ -169,7 +170,8 @@ def _with_run(source: Source, overrides: list[Override], multirun: bool) -> list
                 f"to start another from its weights: init_from={value}"
             )
     start = str(value) if str(value).endswith(".ckpt") else run.folder
-    return [*run.overrides, *new, f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"]
+    found = [text for text in run.found if text not in run.overrides]
+    return [*run.overrides, *found, *new, f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"]
 
 
 def _with_sweep(source: Source, value: str, overrides: list[Override]) -> list[str]:

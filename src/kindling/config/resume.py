@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import PARTS
+from kindling.config.places import as_text, located, names_a_place, quoted
 from kindling.config.sources import Source, check_flags, split
 from kindling.errors import UserError, some
 from kindling.folders import holds, is_locked, let_go, read_summary, take
@@ -28,6 +29,7 @@ class Started:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
+        self.found: list[str] = []  # of its data, as overrides: see changes()
         try:
             self.overrides: list[str] = [str(text) for text in OmegaConf.load(folder / "overrides.yaml")]
             config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
@@ -71,7 +73,11 @@ class Started:
         return taken
 
     def changes(self, config_name: str, overrides: list[str]) -> list[str]:
-        """Where the config that the overrides compose today differs from that of the run."""
+        """Where the config that the overrides compose today differs from that of the run.
+
+        What the run has found of its data since is no difference, but is kept in `found`: where they are, wherever
+        this command stands, and what `auto` came to.
+        """
         try:
             cfg = compose(config_name, [*overrides, f"run_dir={quoted(self.run_dir)}"])
             for part in [part for part in PARTS if self.config.get(part, "") is None]:
@@ -79,9 +85,19 @@ class Started:
             composed: Any = OmegaConf.to_container(cfg, resolve=True)
         except (HydraException, OmegaConfBaseException) as error:
             return [str(error).splitlines()[0]]
-        now, then = dict(flat(composed)), dict(flat(self.config))
+        now, then = ({key: located(key, value) for key, value in flat(c)} for c in (composed, self.config))
+        given = {text.lstrip("+~").partition("=")[0] for text in overrides}
+        for key in [key for key in then if key.startswith("data.") and now.get(key, then[key]) != then[key]]:
+            if now[key] == "auto" or (key not in given and names_a_place(key) and is_there(then[key])):
+                now[key] = then[key]
+                self.found.append(f"{key}={as_text(then[key])}")
         keys = [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]
         return [f"{key} is {now.get(key)}, was {then.get(key)}" for key in keys if now.get(key) != then.get(key)]
+
+
+def is_there(place: Any) -> bool:
+    places = place if isinstance(place, list) else [place]
+    return all(isinstance(path, str) and Path(path).is_absolute() and Path(path).exists() for path in places)
 
 
 def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -91,11 +107,6 @@ def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def quoted(path: str | Path) -> str:
-    """For the grammar of overrides."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def find_run(value: str, source: Source, overrides: list[str], folders: list[Path]) -> Started | None:

@@ -102,8 +102,11 @@ def length_argument(scheduler: Callable[..., Any]) -> str | None:
 
     A scheduler whose length is filled in steps with every batch, any other with every epoch.
     """
-    given = scheduler.keywords if isinstance(scheduler, partial) else {}
-    takes = signature(scheduler.func if isinstance(scheduler, partial) else scheduler)
+    given: dict[str, Any] = {}
+    while isinstance(scheduler, partial):  # Hydra's own kind does not merge with one around it
+        given = {**scheduler.keywords, **given}
+        scheduler = scheduler.func
+    takes = signature(scheduler)
     return next((name for name in RUN_LENGTH if name in takes and given.get(name) is None), None)
 
 

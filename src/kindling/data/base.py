@@ -1,5 +1,6 @@
 """Data sets that fit in memory: a subclass loads its rows as tensors, and their batches are made here."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from kindling.data import inputs
+from kindling.data.identity import digest
 from kindling.data.loader import BatchLoader, fits
 from kindling.data.splits import Split, SplitName, with_fold
 from kindling.data.tasks import Regression, Task, restored
@@ -39,6 +41,8 @@ class InMemoryDataModule(LightningDataModule):
 
     tasks: ClassVar[tuple[str, ...]]
     source: str = "in memory"  # where the data came from, for the record
+    digest: str | None = None  # of the rows, once they are loaded
+    same_rows: bool = False  # whether the test split is the training split
     task: Task
     splits: dict[SplitName, Split]
     state: dict[str, Any] | None = None  # out of a checkpoint
@@ -75,6 +79,12 @@ class InMemoryDataModule(LightningDataModule):
     def fit(self) -> None:
         """Put into `splits` and `task` what is fitted on the rows of `splits["train"]`: called once they are final."""
 
+    def contents(self) -> Iterator[Any]:
+        """Tensors, data frames and texts that tell these rows from others, before anything is fitted on them."""
+        for name, split in self.splits.items():
+            yield from (name, split.x, split.y)
+        yield from getattr(getattr(self, "task", None), "classes", ())
+
     def setup(self, stage: str | None = None) -> None:
         if not hasattr(self, "splits"):
             before = vars(self).copy()
@@ -93,6 +103,9 @@ class InMemoryDataModule(LightningDataModule):
         self.load()
         if self.fold is not None:
             self._hold_out(self.fold)
+        self.digest = digest(self.contents())
+        train, test = self.splits["train"], self.splits.get("test")
+        self.same_rows = test is not None and torch.equal(train.x, test.x) and torch.equal(train.y, test.y)
         self.fit()
         if task is not None:
             self._fit_in(task)

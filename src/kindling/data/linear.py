@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import torch
@@ -28,6 +29,10 @@ class Linear(InMemoryDataModule):
         super().__init__(**kwargs)
         self.shape = (num_samples, in_features, out_features)
         self.noise_std = noise_std
+
+    def contents(self) -> Iterator[Any]:
+        """What they are made from: another processor makes other last digits."""
+        yield str((self.shape, self.noise_std, self.fold, self.num_folds))
 
     def load(self) -> None:
         num_samples, in_features, out_features = self.shape

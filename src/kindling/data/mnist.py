@@ -46,6 +46,7 @@ class TorchvisionImages(ImageDataModule):
     def __init__(self, data_dir: str = "data", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_dir = Path(data_dir)
+        self.found: str | None = None  # where the files were read from: of a run that is reopened, they may still be
         self.source = "full"
 
     @property
@@ -61,7 +62,8 @@ class TorchvisionImages(ImageDataModule):
 
     def raw_dir(self) -> Path | None:
         """The folder that holds all four files, if one does."""
-        for folder in (self.data_dir / self.dataset.__name__ / "raw", self.data_dir):
+        found = [Path(self.found)] if isinstance(self.found, str) else []
+        for folder in (self.data_dir / self.dataset.__name__ / "raw", self.data_dir, *found):
             if all((folder / name).exists() or (folder / name).with_suffix("").exists() for name in self.file_names):
                 return folder
         return None
@@ -101,6 +103,7 @@ class TorchvisionImages(ImageDataModule):
         raw_dir = self.raw_dir()
         if raw_dir is None:
             raise UserError(f"data.data_dir={self.data_dir}: {self.dataset.__name__} is not there")
+        self.found = str(raw_dir.absolute())
         x, y, x_test, y_test = (
             read_idx(raw_dir / name, md5, dimensions)
             for (name, md5), dimensions in zip(self.dataset.resources, (3, 1, 3, 1), strict=True)
@@ -159,6 +162,11 @@ class MNIST(TorchvisionImages):
         super().__init__(**kwargs)
         self.wanted = source
         self.obstacle = "it was not tried"
+
+    @property
+    def resolved(self) -> dict[str, Any] | None:
+        """Whoever comes back to a run gets the images that it had, whatever can be had by then."""
+        return {"source": self.source} if hasattr(self, "splits") else None
 
     def prepare_data(self) -> None:
         if self.wanted != "subset":

@@ -72,6 +72,12 @@ def attribute(datamodule: L.LightningDataModule, name: str, needed: bool) -> Any
     return value
 
 
+def set_up_where_told(datamodule: L.LightningDataModule) -> None:
+    """Data that can be told from others, or that decide on a setting of theirs, do so before the run begins."""
+    for name in ("digest", "resolved"):
+        attribute(datamodule, name, needed=False)
+
+
 def _peek(datamodule: L.LightningDataModule, name: str) -> Any:
     try:
         return getattr(datamodule, name, None)

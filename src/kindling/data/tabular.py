@@ -20,6 +20,8 @@ from kindling.data.tasks import Binary, Multiclass, Regression
 from kindling.errors import UserError, shown, some
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd  # takes half a second to import: only the data sets that need it do
 
 
@@ -51,6 +53,10 @@ class TabularDataModule(InMemoryDataModule):
         self.table, y = (table.rename(columns=str) for table in self.read())
         rows, targets = self.rows_of_splits(y), self._targets(y)
         self.splits = {name: Split(torch.from_numpy(rows[name]), targets[rows[name]]) for name in rows}
+
+    def contents(self) -> "Iterator[Any]":
+        yield from super().contents()
+        yield self.table
 
     def fit(self) -> None:
         train = self.splits["train"]

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MeanMetric, Metric, MetricCollection
 
+from kindling.abilities import same_rows
 from kindling.config.signatures import length_argument, signature
 from kindling.data.loader import Chunk
 from kindling.data.tasks import Task
@@ -162,7 +163,7 @@ class SupervisedModule(LightningModule):
         """What it predicts for the test split."""
         from kindling.models import pictures
 
-        return pictures.of_predictions(self, data.splits["test"])
+        return pictures.of_predictions(self, data.splits["test"], same_rows(data))
 
     def progress(self) -> dict[str, Any]:
         """What a run that stops here needs in order to go on, besides weights, optimizer and metrics."""

@@ -13,8 +13,10 @@ from kindling.data.tasks import Binary, Multiclass, Regression
 from kindling.figure import Figure
 from kindling.models.base import SupervisedModule
 
+SAME_ROWS = "the same rows as in training"
 
-def members(table: pd.DataFrame) -> Figure:
+
+def members(table: pd.DataFrame, same_rows: bool = False) -> Figure:
     """One panel a metric of the test: the members, from the lowest value to the highest."""
     names = [column for column in table.columns if column.startswith("test/")]
     figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
@@ -26,19 +28,22 @@ def members(table: pd.DataFrame) -> Figure:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend()
+    if same_rows:
+        figure.suptitle(f"test split: {SAME_ROWS}", fontsize=10)
     return figure
 
 
-def of_predictions(model: SupervisedModule, split: Split) -> Iterator[tuple[str, Figure]]:
-    predictions = predict(model, split)
+def of_predictions(model: SupervisedModule, split: Split, same_rows: bool = False) -> Iterator[tuple[str, Figure]]:
+    """Of the test split; `same_rows`: which is that of training."""
+    predictions, classes = predict(model, split), getattr(model.task, "classes", [])
     if isinstance(model.task, Regression):
-        yield "predictions", predicted_against_true(predictions, split.y)
+        yield "predictions", predicted_against_true(predictions, split.y, same_rows)
     elif isinstance(model.task, Multiclass):
-        yield "confusion", confusion_matrix(predictions.argmax(dim=1), split.y, model.task.classes)
+        yield "confusion", confusion_matrix(predictions.argmax(dim=1), split.y, classes, same_rows=same_rows)
         if split.x.ndim == 4:
-            yield "worst_mistakes", worst_mistakes(predictions, split, model.task.classes)
+            yield "worst_mistakes", worst_mistakes(predictions, split, classes, same_rows=same_rows)
     elif isinstance(model.task, Binary) and split.x.shape[1] == 2:
-        yield "decision", decision_surface(model, split, model.task.classes)
+        yield "decision", decision_surface(model, split, classes, same_rows)
 
 
 @torch.no_grad()
@@ -58,7 +63,7 @@ def placed(x: Tensor, model: SupervisedModule) -> Tensor:
     return x.to(parameter if x.is_floating_point() else parameter.device)
 
 
-def predicted_against_true(predictions: Tensor, y: Tensor) -> Figure:
+def predicted_against_true(predictions: Tensor, y: Tensor, same_rows: bool = False) -> Figure:
     figure = Figure(figsize=(4.2, 4), layout="constrained")
     axes = figure.subplots()
     for column in range(y.shape[1]):
@@ -66,13 +71,15 @@ def predicted_against_true(predictions: Tensor, y: Tensor) -> Figure:
         axes.scatter(y[:, column].numpy(), predictions[:, column].numpy(), s=12, alpha=0.7, label=label)
     low, high = y.min().item(), y.max().item()
     axes.plot([low, high], [low, high], color="black", linewidth=1)
-    axes.set(xlabel="true value", ylabel="prediction", title="test split")
+    axes.set(xlabel="true value", ylabel="prediction", title=f"test split:\n{SAME_ROWS}" if same_rows else "test split")
     if y.shape[1] > 1:
         axes.legend()
     return figure
 
 
-def confusion_matrix(predicted: Tensor, y: Tensor, classes: list[str], split: str = "test") -> Figure:
+def confusion_matrix(
+    predicted: Tensor, y: Tensor, classes: list[str], split: str = "test", same_rows: bool = False
+) -> Figure:
     """Counts, rows by true class; the colours show mistakes only."""
     size = len(classes)
     counts = torch.bincount(y * size + predicted, minlength=size**2).reshape(size, size).numpy()
@@ -85,11 +92,14 @@ def confusion_matrix(predicted: Tensor, y: Tensor, classes: list[str], split: st
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8)
     axes.set_xticks(range(size), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
     axes.set_yticks(range(size), classes)
-    axes.set(xlabel="predicted", ylabel="true", title=f"{split} split: {np.trace(counts)} of {counts.sum()} right")
+    title = f"{split} split: {np.trace(counts)} of {counts.sum()} right"
+    axes.set(xlabel="predicted", ylabel="true", title=f"{title},\n{SAME_ROWS}" if same_rows else title)
     return figure
 
 
-def worst_mistakes(predictions: Tensor, split: Split, classes: list[str], columns: int = 6) -> Figure:
+def worst_mistakes(
+    predictions: Tensor, split: Split, classes: list[str], columns: int = 6, same_rows: bool = False
+) -> Figure:
     """The wrong predictions that the model was surest of."""
     predicted = predictions.argmax(dim=1)
     wrong = torch.nonzero(predicted != split.y)[:, 0]
@@ -101,11 +111,13 @@ def worst_mistakes(predictions: Tensor, split: Split, classes: list[str], column
             row = worst.pop(0)
             axes.imshow(split.x[row, 0].numpy(), cmap="gray_r")
             axes.set_title(f"{classes[int(split.y[row])]} taken for {classes[predicted[row]]}", fontsize=9)
+    if same_rows:
+        figure.suptitle(f"test split: {SAME_ROWS}", fontsize=10)
     return figure
 
 
 @torch.no_grad()
-def decision_surface(model: SupervisedModule, split: Split, classes: list[str]) -> Figure:
+def decision_surface(model: SupervisedModule, split: Split, classes: list[str], same_rows: bool = False) -> Figure:
     """The probability of the second class over the plane of two features, with the rows of the split on it."""
     low, high = split.x.min().item() - 0.5, split.x.max().item() + 0.5
     line = torch.linspace(low, high, 200)
@@ -125,6 +137,6 @@ def decision_surface(model: SupervisedModule, split: Split, classes: list[str]) 
         vmin=0,
         vmax=1,
     )
-    axes.set(xlabel="$x_1$", ylabel="$x_2$")
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=f"test split:\n{SAME_ROWS}" if same_rows else "")
     figure.colorbar(image, label=f"probability of {classes[1]}")
     return figure

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torchmetrics import MetricCollection
 
+from kindling.abilities import same_rows
 from kindling.models.base import SupervisedModule
 from kindling.population.metrics import MemberMetrics
 
@@ -147,7 +148,7 @@ class Population(SupervisedModule):
         """The members, and what the best of them predicts."""
         from kindling.models import pictures
 
-        yield "members", pictures.members(self.tested)
+        yield "members", pictures.members(self.tested, same_rows(data))
         yield from self.member(self.best_member).figures(data)
 
     def progress(self) -> dict[str, Any]:

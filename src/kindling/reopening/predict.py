@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
-from kindling.abilities import offers
+from kindling.abilities import offers, same_rows
 from kindling.config.construct import construct
 from kindling.data.images import ImageDataModule
 from kindling.data.inputs import image_files
@@ -147,4 +147,5 @@ def confusion(run: "Run", split: SplitName) -> "Figure":
         raise UserError(f"{run.path}: {what} has no classes to confuse; see predictions()")
     rows = run.datamodule.splits[split]
     predicted = probabilities(task, pictures.predict(run.model, rows)).argmax(dim=1)
-    return pictures.confusion_matrix(predicted, rows.y, task.classes, split)
+    same = split == "test" and same_rows(run.datamodule)
+    return pictures.confusion_matrix(predicted, rows.y, task.classes, split, same)

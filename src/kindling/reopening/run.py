@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import math
 import warnings
 from collections.abc import Collection, Sequence
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.checkpoints.format import load
 from kindling.config.construct import construct
+from kindling.data.identity import difference, identity, named
 from kindling.data.setup import keep_in_precision, set_up_once
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kindling.models.predictor import Predictor
+
+
+log = logging.getLogger(__name__)
 
 
 class Run:
@@ -137,6 +142,9 @@ class Run:
         """With its rows, which are prepared as the model learned them."""
         self.described.prepare_data()
         self.described.setup("test")
+        differs = difference(self._content.get("data", {}), identity(self.described))
+        if differs:
+            log.warning("%s: not those of the run: %s", named(self.described), differs)
         return self.described
 
     @cached_property

@@ -33,6 +33,7 @@ class Contents:
         self.frame = frame
         self.best = best(sweep, frame)
         self.winners = [int(job) for job in self.best["job"]]
+        self.remarks = sweep.remarks()
 
     @property
     def headline(self) -> str:
@@ -45,7 +46,8 @@ class Contents:
         others += f", {waiting} not started" * (waiting > 0)
         goal = ", ".join(f"{name} ({mode})" for name, mode in self.sweep.objectives.items())
         jobs = f"{total} job{'s' * (total != 1)}"
-        return f"{done} of {jobs} completed{others}. Objective: {goal}. Sweep: {self.sweep.option}."
+        told = f"{done} of {jobs} completed{others}. Objective: {goal}. Sweep: {self.sweep.option}."
+        return " ".join([told, *self.remarks])
 
     @property
     def command(self) -> str:

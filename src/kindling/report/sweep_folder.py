@@ -59,6 +59,26 @@ class SweepFolder:
         names = (part(read_summary(self.folder / str(job)), "monitor").get("name") for job in self.jobs())
         return next((str(name) for name in names if name), None)
 
+    def remarks(self) -> list[str]:
+        """What is to be known of the data before the scores of the jobs are compared."""
+        summaries = {job: read_summary(self.folder / str(job)) for job in self.jobs()}
+        keys = [key for key in self.space if key.partition(".")[0] == "data"]
+        same_rows, digests = [], dict[str, set[str]]()
+        for job, summary in summaries.items():
+            data = part(summary, "data")
+            if data.get("same_rows") is True:
+                same_rows.append(job)
+            if data.get("digest"):
+                asked = repr([data.get("name"), *swept_values(self.overrides(job), keys).values()])
+                digests.setdefault(asked, set()).add(str(data["digest"]))
+        told = []
+        if same_rows:
+            which = "" if len(same_rows) == len(summaries) else f"In {len(same_rows)} of {len(summaries)} jobs, t"
+            told.append(f"{which or 'T'}he test rows are the same rows as those of training.")
+        if any(len(found) > 1 for found in digests.values()):
+            told.append("The data have changed from one job to another: their scores do not compare.")
+        return told
+
     def row(self, job: int) -> dict[str, Any]:
         """All that the table says about a job."""
         summary = read_summary(self.folder / str(job))

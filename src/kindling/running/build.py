@@ -21,13 +21,14 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
+from kindling import abilities
 from kindling.checkpoints.format import load
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
-from kindling.data.setup import attribute, keep_in_precision, set_up_once
+from kindling.data.setup import attribute, keep_in_precision, set_up_once, set_up_where_told
 from kindling.data.tabular import TabularDataModule
 from kindling.errors import UserError, listed
 from kindling.models.base import SupervisedModule
@@ -37,6 +38,7 @@ from kindling.population.callbacks import member_callbacks
 from kindling.reopening.run import describe
 from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
+from kindling.running.outlook import Outlook
 from kindling.running.record import Record
 from kindling.running.saving import keep_several, saving_problems, tell_apart
 from kindling.running.steps import steps_per_call
@@ -78,6 +80,8 @@ def build(
     model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     chosen = {name: construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None}
     check_callbacks(cfg, model, chosen)
+    set_up_where_told(datamodule)
+    cfg.data.update({key: value for key, value in abilities.resolved(datamodule).items() if key in cfg.data})
     if cfg.compile:
         model.compile()  # in place: the names in checkpoints stay
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
@@ -107,7 +111,7 @@ def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence
     """Those of the config and those of every run, in the order that their work needs.
 
     The record comes before every checkpoint, and the checkpoint that a run goes on from last: it saves what the others
-    have come to.
+    have come to. After it what says how it goes on, and saves nothing.
     """
     for callback in chosen.values():
         if isinstance(callback, ModelCheckpoint) and callback.save_top_k not in (0, 1):
@@ -118,7 +122,7 @@ def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence
     callbacks = [*every, *chosen.values(), *more]
     if cfg.population > 1:
         callbacks = member_callbacks(cfg, callbacks)
-    return sorted(callbacks, key=lambda callback: isinstance(callback, LastCheckpoint))
+    return sorted(callbacks, key=lambda callback: isinstance(callback, LastCheckpoint | Outlook))
 
 
 def check_callbacks(cfg: DictConfig, model: L.LightningModule, chosen: Mapping[str, Callback]) -> None:

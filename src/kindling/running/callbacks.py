@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 from kindling.checkpoints.format import about, plain_part
+from kindling.data.identity import check_same, identity, loader_sizes
 from kindling.errors import some
 from kindling.lightning_internals import fresh, latest
 
@@ -18,13 +19,14 @@ log = logging.getLogger(__name__)
 class Origin(Callback):
     """Puts into every checkpoint what rebuilds its run: the composed config, and what the model was told of the data.
 
-    Beside it, the format that the checkpoint is in.
+    Beside it, the format that the checkpoint is in. A run goes on with the data alone that the checkpoint tells of.
     """
 
     def __init__(self, config: dict[str, Any], told: dict[str, Any]) -> None:
         self.config = config
         self.told = told
         self.data: dict[str, Any] = {}  # what is plain of the datamodule, looked at once: it may be long
+        self.before: dict[str, Any] = {}  # the same of the checkpoint that the run goes on from
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["kindling"] = about()
@@ -32,13 +34,30 @@ class Origin(Callback):
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
         if not self.data:
             public = {name: value for name, value in vars(datamodule).items() if not name.startswith("_")}
-            self.data = {"attributes": plain_part(public), "told": plain_part(self.told)}
+            known = identity(datamodule)
+            known["sizes"] = known["sizes"] or loader_sizes(trainer)
+            self.data = {"attributes": plain_part(public), "told": plain_part(self.told), **plain_part(known)}
         checkpoint["data"] = self.data
         for part in (pl_module, datamodule):  # save_hyperparameters() takes whole modules, which state_dict has already
             if part.CHECKPOINT_HYPER_PARAMS_KEY in checkpoint:
                 plain = plain_part(dict(checkpoint[part.CHECKPOINT_HYPER_PARAMS_KEY]))
                 checkpoint[part.CHECKPOINT_HYPER_PARAMS_KEY] = plain
             checkpoint.pop(part.CHECKPOINT_HYPER_PARAMS_TYPE, None)
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        if trainer.state.fn == "fit" and isinstance(checkpoint.get("data"), dict):
+            self.before = checkpoint["data"]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check_loaders(trainer)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._check_loaders(trainer)  # of a run that had no epoch left to train
+
+    def _check_loaders(self, trainer: L.Trainer) -> None:
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not identity(datamodule)["sizes"]:  # else they have been looked at before
+            check_same(self.before, {"sizes": loader_sizes(trainer)}, datamodule, self.config["run_dir"])
 
 
 class Late(Checkpoint):

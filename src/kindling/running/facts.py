@@ -1,5 +1,7 @@
 """What there is to say of a run, before it and after it: for its summary, and in a line for the screen."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -9,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from kindling import abilities
 from kindling.config.asked import Asked
+from kindling.data.identity import identity
 from kindling.errors import some
 from kindling.folders import SPREADS
 from kindling.lightning_internals import latest
@@ -28,7 +31,12 @@ def before_training(
         "model": model_name,
         "parameters": count_parameters(model) // cfg.population,
         "population": cfg.population,
-        "data": {"name": data_name, "source": abilities.source(datamodule), "sizes": abilities.sizes(datamodule)},
+        "data": {
+            "name": data_name,
+            "source": abilities.source(datamodule),
+            **identity(datamodule),
+            "same_rows": abilities.same_rows(datamodule),
+        },
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "num_devices": trainer.world_size,
         "loggers": {name: logger.version for name, logger in zip(cfg.logger, trainer.loggers, strict=False)},
@@ -69,26 +77,28 @@ def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
     return int(model.num_samples) if abilities.offers(model, "progress") else watch.num_samples  # type: ignore[arg-type]
 
 
-def loader_sizes(trainer: L.Trainer) -> dict[str, int]:
-    """The lengths of the data sets behind Lightning's loaders, where they have one."""
-    found = {}
-    for name, loaders in (("train", trainer.train_dataloader), ("val", trainer.val_dataloaders)):
-        loader = loaders[0] if isinstance(loaders, list) and len(loaders) == 1 else loaders
-        try:
-            found[name] = len(loader.dataset)  # type: ignore[union-attr]
-        except (AttributeError, TypeError):
-            continue
-    return found
-
-
 def headline(summary: dict[str, Any]) -> str:
     data, population, count = summary["data"], summary["population"], summary["parameters"]
     sizes = " / ".join(f"{size:,}" for size in data["sizes"].values())
-    known = ": ".join(filter(None, [data["source"], f"{sizes} rows" if sizes else ""]))
+    rows = f"{sizes}, the same rows" if data["same_rows"] else f"{sizes} rows"
+    source = data["source"] and data["source"].removeprefix(f"{Path.cwd()}/")
+    known = ": ".join(filter(None, [source, rows if sizes else ""]))
     told = [f"{summary['model']} on {data['name']}{f' ({known})' if known else ''}"]
     if count:
         told.append(f"{count:,} parameters{f' x {population:,}' if population > 1 else ''}")
-    return ", ".join([*told, summary["device"]])
+    return in_lines(", ".join([*told, summary["device"]]))
+
+
+def in_lines(text: str) -> str:
+    """For a terminal: broken after commas and semicolons alone."""
+    first, *parts = re.split(r"(?<=[,;]) ", text)
+    lines = [first]
+    for part in parts:
+        if len(f"{lines[-1]} {part}") <= 80:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"  {part}")
+    return "\n".join(lines)
 
 
 def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
@@ -107,4 +117,5 @@ def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
     if "optimizers" in summary:
         epochs += f", {steps} of {summary['optimizers']} optimizers together,"
     early = f"ended early: {summary['ended']['reason']}\n" if summary["ended"]["early"] else ""
-    return f"{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{early}{cfg.run_dir}".lstrip()
+    same_rows = "tested on the same rows as it was trained on:\n" if summary["data"]["same_rows"] and told else ""
+    return f"{same_rows}{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{early}{cfg.run_dir}".lstrip()

@@ -9,6 +9,8 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from kindling.config.resume import flat
+from kindling.errors import UserError, listed
+from kindling.running.build import Parts
 from kindling.running.ending import has_stopped
 
 # These live on in the checkpoint: as weights, as the state of the optimizer, in what has been measured.
@@ -43,6 +45,16 @@ def callback_problems(changed: Mapping[str, tuple[Any, Any]], chosen: Mapping[st
         stateful = any(is_overridden(method, callback, Callback) for method in ("state_dict", "on_save_checkpoint"))
         if isinstance(callback, ModelCheckpoint) or (stateful and not hasattr(callback, setting)):
             yield f"{key}={after}: the callback goes on with {before}, which its state belongs to; leave it out"
+
+
+def take(changed: Mapping[str, tuple[Any, Any]], parts: Parts) -> None:
+    """Raises:
+    UserError: where a callback cannot take what has changed.
+    """
+    found = list(callback_problems(changed, parts.chosen))
+    if found:
+        raise UserError(listed(found))
+    parts.trainer.callbacks.insert(0, AsAsked(changed, parts.chosen))  # type: ignore[attr-defined]
 
 
 class AsAsked(Callback):

@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from kindling.config.asked import Asked, within_sweep
-from kindling.errors import Pruned, UserError
+from kindling.errors import Pruned, Refused, UserError
 from kindling.folders import PROJECT, write_whole
 from kindling.process import INTERRUPTED, rank
 
@@ -92,13 +92,39 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
                 f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
             )
         try:
-            write_whole(run_dir / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
+            write_config(cfg)
             write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(of_the_run(asked))))
         except OSError as error:
             raise UserError(f"the run folder {run_dir} cannot be written to: {error.strerror}") from None
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     history = {"started": before.get("started", now), "resumed": [*before.get("resumed", []), *[now] * resume]}
     return Summary(run_dir / "summary.json", enabled, **{**before, **history, "seed": cfg.seed, **about})
+
+
+def write_config(cfg: DictConfig) -> None:
+    write_whole(Path(cfg.run_dir, "config.yaml"), OmegaConf.to_yaml(cfg, resolve=True))
+
+
+@contextmanager
+def kept_where_refused(run_dir: Path) -> Iterator[None]:
+    """What the folder says of a run that is to go on stays where it does not."""
+    files = [run_dir / name for name in ("config.yaml", "overrides.yaml", "summary.json")]
+    before = {file: file.read_bytes() for file in files if rank() == 0 and file.exists()}
+    try:
+        yield
+    except Refused:
+        for file, content in before.items():
+            write_whole(file, content)
+        raise
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """What keeps a run from going on, before it does."""
+    try:
+        yield
+    except UserError as error:
+        raise Refused(str(error)) from error
 
 
 def holds_a_run(run_dir: Path) -> bool:

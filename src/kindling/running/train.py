@@ -16,6 +16,9 @@ from kindling.checkpoints.format import load
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems, resolved
+from kindling.config.places import located
+from kindling.config.resume import flat
+from kindling.data.identity import check_same, identity, loader_sizes
 from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
 from kindling.process import exit_codes, quiet, rank
@@ -25,8 +28,9 @@ from kindling.running.best import best_weights
 from kindling.running.build import Parts, build
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
-from kindling.running.resumed import AsAsked, callback_problems, changes, kept_problems
-from kindling.running.summary import open_summary
+from kindling.running.outlook import Outlook
+from kindling.running.resumed import changes, kept_problems, take
+from kindling.running.summary import kept_where_refused, open_summary, refused, write_config
 from kindling.running.testing import test
 
 log = logging.getLogger(__name__)
@@ -53,14 +57,28 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     resume, cfg.resume = cfg.resume, None  # how a run was started once more is no part of what it is
     check(cfg, asked, resume, checked)
     leave_out_idle_parts(cfg)
-    checkpoint, changed = checkpoint_to_go_on_from(resume, cfg) if resume else (None, {})
+    keep_places(cfg)
+    checkpoint, before = checkpoint_to_go_on_from(resume) if resume else (None, {})
+    changed = changed_settings(cfg, before, resume) if checkpoint else {}
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
-    with lock, log_to(run_dir), open_summary(cfg, asked, bool(resume)) as summary, finished_loggers(), exit_codes():
+    outlook = Outlook(asked.choice("scheduler", cfg) if cfg.scheduler else None)
+    kept, at_start = (kept_where_refused(run_dir), refused()) if resume else (nullcontext(), nullcontext())
+    with (
+        lock,
+        log_to(run_dir),
+        kept,
+        open_summary(cfg, asked, bool(resume)) as summary,
+        finished_loggers(),
+        exit_codes(),
+    ):
         with summary.timed("setup"):
-            parts = build(cfg, callbacks, summary.get("loggers", {}), checkpoint)
-            if changed:
-                take_changes(changed, parts)
+            with at_start:
+                parts = build(cfg, [*callbacks, outlook], summary.get("loggers", {}), checkpoint)
+                take(changed, parts)
+                check_same(before.get("data", {}), identity(parts.datamodule), parts.datamodule, cfg.run_dir)
+            if rank() == 0:
+                write_config(cfg)  # once more, with what the data have decided
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
             log.info(facts.headline(summary))
             if not checkpoint:
@@ -105,6 +123,14 @@ def leave_out_idle_parts(cfg: DictConfig) -> None:
         cfg[part] = None
 
 
+def keep_places(cfg: DictConfig) -> None:
+    """Where the data are, wherever the run is come back to from."""
+    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
+    for key, value in flat(data, "data."):
+        if located(key, value) != value:
+            OmegaConf.update(cfg, key, located(key, value))
+
+
 def begin(cfg: DictConfig, parts: Parts) -> None:
     """What a run does at its start alone."""
     for package in sorted(trust.unknown_packages(OmegaConf.to_container(cfg), cfg.allowed_packages)):
@@ -123,7 +149,7 @@ def summarise_data(summary: dict[str, Any], parts: Parts) -> None:
     if samples:
         summary["samples_per_second"] = round(samples / max(seconds, 1e-3))
     if not summary["data"]["sizes"]:
-        summary["data"]["sizes"] = facts.loader_sizes(parts.trainer)
+        summary["data"]["sizes"] = loader_sizes(parts.trainer)
 
 
 @contextmanager
@@ -145,9 +171,9 @@ def pruned_later() -> Iterator[list[Pruned]]:
         pruned.append(reason)
 
 
-def checkpoint_to_go_on_from(resume: str, cfg: DictConfig) -> tuple[Path | None, dict[str, tuple[Any, Any]]]:
-    """The checkpoint named, or the newest of the run, None where it stopped before its first; and by key, what it was
-    trained with and `cfg` says otherwise.
+def checkpoint_to_go_on_from(resume: str) -> tuple[Path | None, dict[str, Any]]:
+    """The checkpoint named, or the newest of the run, with its config and what it knows of its data; None where the run
+    stopped before its first.
 
     Raises:
         UserError: where the checkpoint cannot be used, or overrules what is asked for.
@@ -162,19 +188,19 @@ def checkpoint_to_go_on_from(resume: str, cfg: DictConfig) -> tuple[Path | None,
     content = load(path)
     if "progress" not in content:
         raise UserError(f"resume={path}: holds weights alone; init_from={path} starts a new run from them")
-    now: Any = OmegaConf.to_container(cfg, resolve=True)
-    changed = changes(content["config"], now)
-    problems = list(kept_problems(changed, resume))
-    if problems:
-        raise UserError(listed(problems))
-    return path, changed
+    data = content["data"] if isinstance(content.get("data"), dict) else {}
+    return path, {"config": content["config"], "data": data}
 
 
-def take_changes(changed: dict[str, tuple[Any, Any]], parts: Parts) -> None:
-    """Raises:
-    UserError: where a callback cannot take them.
+def changed_settings(cfg: DictConfig, before: dict[str, Any], resume: str) -> dict[str, tuple[Any, Any]]:
+    """By key, what the run was trained with and is to go on with.
+
+    Raises:
+        UserError: where its checkpoint overrules that.
     """
-    problems = list(callback_problems(changed, parts.chosen))
-    if problems:
-        raise UserError(listed(problems))
-    parts.trainer.callbacks.insert(0, AsAsked(changed, parts.chosen))  # type: ignore[attr-defined]
+    now: Any = OmegaConf.to_container(cfg, resolve=True)
+    changed = changes(before["config"], now)
+    found = list(kept_problems(changed, resume))
+    if found:
+        raise UserError(listed(found))
+    return changed
