@@ -1,0 +1,55 @@
+"""What parts of a run take up, counted while they are made: a config from elsewhere may ask for any size."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from kindling.errors import UserError
+from kindling.files import in_bytes
+
+MAX_OPERATIONS = 200_000  # to make a model; one of a thousand layers takes some ten thousand
+MAX_SECONDS = 5  # of the processor: some layers take a time that grows with the square of their number
+MIN_BYTES = 2**30  # that a part may take up, however small its checkpoint: some keep tensors that they can make again
+
+
+class Budget(TorchDispatchMode):
+    """Within it, tensors are made until they take up `max_bytes` together, and the next one is refused before it is.
+
+    Args:
+        named: what is made, for the sentence.
+    """
+
+    def __init__(self, named: str, max_bytes: int = MIN_BYTES) -> None:
+        super().__init__()
+        self.named = named
+        self.max_bytes = max_bytes
+        self.num_bytes = 0
+        self.num_operations = 0
+        self.start = time.thread_time()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        self.num_operations += 1
+        if self.num_operations > MAX_OPERATIONS or time.thread_time() - self.start > MAX_SECONDS:
+            raise UserError(f"{self.named}: has so many parts that it takes too long to make")
+        if any(returned.alias_info for returned in func._schema.returns):  # a view, or changed in place
+            return func(*args, **kwargs)
+        if "device" in kwargs:  # made from nothing but numbers: on the meta device at first, where it takes no memory
+            self._count(func(*args, **{**kwargs, "device": torch.device("meta")}))
+            return func(*args, **kwargs)
+        made = func(*args, **kwargs)
+        self._count(made)
+        return made
+
+    def _count(self, made: Any) -> None:
+        parts = made if isinstance(made, tuple | list) else [made]
+        self.num_bytes += sum(part.nbytes for part in parts if isinstance(part, Tensor))
+        if self.num_bytes > self.max_bytes:
+            size = in_bytes(self.num_bytes)
+            raise UserError(f"{self.named}: would take up {size} of memory, and {in_bytes(self.max_bytes)} are allowed")
