@@ -1,4 +1,4 @@
-"""Files from anywhere, judged before they are read: a pipe waits, a device never ends, a huge file fills the machine."""
+"""Files from anywhere, judged before they are read: a pipe waits, a device never ends, a huge one fills the machine."""
 
 import json
 import re
@@ -35,14 +35,10 @@ def check_file(path: Path, limit: int, named: str | None = None) -> int:
     return status.st_size
 
 
-def in_bytes(size: float) -> str:
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            break
-        size /= 1024
-    else:
-        unit = "TiB"
-    return f"{size:,.4g} {unit}"
+def in_bytes(size: int) -> str:
+    units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    power = min((int(size).bit_length() - 1) // 10, len(units) - 1) if size else 0
+    return f"{size / 1024**power:,.4g} {units[power]}"
 
 
 def read_text(path: Path, limit: int = MAX_TEXT) -> str:

@@ -1,5 +1,6 @@
 """New inputs from files, for a model that has learned: read here, standardised with what its checkpoint carries."""
 
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from kindling.errors import UserError, shown
+from kindling.files import check_file, in_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IMAGES = {".png", ".jpg", ".jpeg"}
+MAX_BYTES = 2**29  # of new inputs, in single precision
+MAX_TABLE = 2**30  # bytes of a file
+MAX_COLUMNS = 50_000
+MAX_LINE = 2**24  # characters of a header
+MAX_HEADER = 10_000  # bytes of a .npy file, as NumPy has it
 
 
 class Standardize(nn.Module):
@@ -46,23 +52,40 @@ def read_array(path: Path, row_shape: list[int], tokens: bool = False) -> Tensor
         array = read_table(path, str(path)).to_numpy()
     else:
         raise UserError(f"{path}: is no input of this model; give a .npy or .csv file with rows of shape {row_shape}")
-    if array.dtype.kind not in "iufb" or not np.isfinite(array).all():
+    if array.dtype.kind not in "iufb":
         raise UserError(f"{path}: holds other things than numbers")
     if array.ndim < 2 or prod(array.shape[1:]) != prod(row_shape):
         raise UserError(f"{path}: has rows of shape {list(array.shape[1:])}, and the model takes {row_shape}")
-    if tokens and array.dtype.kind == "f" and (array % 1).any():
-        raise UserError(f"{path}: holds fractions, and the model takes whole numbers")
-    return torch.from_numpy(array.astype(np.int64 if tokens else np.float32)).reshape(-1, *row_shape)
+    check_size(path, array.shape)
+    with np.errstate(all="ignore"):
+        if tokens and array.dtype.kind == "f" and (array % 1 > 0).any():
+            raise UserError(f"{path}: holds fractions, and the model takes whole numbers")
+        rows = array.astype(np.int64 if tokens else np.float32)
+    if not (np.array_equal(rows, array) if tokens else np.isfinite(rows).all()):
+        raise UserError(f"{path}: holds values that are missing, infinite or beyond {rows.dtype}")
+    return torch.from_numpy(rows).reshape(-1, *row_shape)
+
+
+def check_size(path: Path, shape: Sequence[int]) -> None:
+    """Raises:
+    UserError: where so many numbers would take up too much memory.
+    """
+    if 4 * prod(shape) > MAX_BYTES:
+        size = in_bytes(4 * prod(shape))
+        raise UserError(f"{path}: would take up {size} of memory, and {in_bytes(MAX_BYTES)} are the most; give a part")
 
 
 def read_npy(path: Path) -> np.ndarray:
+    """Mapped from the file, so that no shape in its header takes memory."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        check_file(path, 2 * MAX_BYTES + MAX_HEADER)  # in double precision
+        with path.open("rb") as file:
+            major, _ = np.lib.format.read_magic(file)
+            if int.from_bytes(file.read(2 if major == 1 else 4), "little") > MAX_HEADER:
+                raise ValueError("its header is too long")
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, OverflowError) as error:
         raise UserError(f"{path}: not a readable .npy file ({shown(str(error))})") from None
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path}: not a .npy file but an archive of several; save one array with numpy.save")
-    return array
 
 
 def read_table(path: Path, named: str, dtype: Any = None) -> "pd.DataFrame":
@@ -74,8 +97,8 @@ def read_table(path: Path, named: str, dtype: Any = None) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        with path.open() as file:
-            header = file.readline()
+        check_file(path, MAX_TABLE, named)
+        header = read_header(path, named)
         return pd.read_csv(path, sep=max(",;\t", key=header.count), dtype=dtype)
     except FileNotFoundError:
         raise UserError(f"{named}: no such file") from None
@@ -85,27 +108,17 @@ def read_table(path: Path, named: str, dtype: Any = None) -> "pd.DataFrame":
         raise UserError(f"{named}: not a readable CSV file ({error})") from None
 
 
-def image_files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES)
-    if not files:
-        raise UserError(f"{folder}: there are no images in it; it should hold .png or .jpg files")
-    return files
-
-
-def read_images(folder: Path, row_shape: list[int], white: int) -> Tensor:
-    """The PNG and JPEG files of a folder by name, in grey, scaled to (1, H, W): 0 is black, `white` is white.
-
-    Raises:
-        UserError: where there are none, or one cannot be read.
+def read_header(path: Path, named: str) -> str:
+    """Raises:
+    UserError: where it names too many columns, or the file is no text: pandas would take minutes to find out.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    height, width = row_shape[-2:]
-    images = []
-    for file in image_files(folder):
-        try:
-            with Image.open(file) as image:
-                images.append(np.asarray(image.convert("L").resize((width, height)), np.float32))
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise UserError(f"{file}: not a readable image ({shown(str(error))})") from None
-    return torch.from_numpy(np.stack(images)).unsqueeze(1) * (white / 255)
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            if b"\0" in part:
+                raise UserError(f"{named}: not a readable CSV file (it holds zero bytes, and is no text)")
+    with path.open() as file:
+        header = file.readline(MAX_LINE)
+    num_columns = 1 + max(map(header.count, ",;\t"))
+    if num_columns > MAX_COLUMNS or len(header) == MAX_LINE:
+        raise UserError(f"{named}: its header has {num_columns:,} columns, and {MAX_COLUMNS:,} are the most")
+    return header
