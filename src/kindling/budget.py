@@ -1,5 +1,7 @@
 """What parts of a run take up, counted while they are made: a config from elsewhere may ask for any size."""
 
+import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -16,20 +18,33 @@ MAX_SECONDS = 5  # of the processor: some layers take a time that grows with the
 MIN_BYTES = 2**30  # that a part may take up, however small its checkpoint: some keep tensors that they can make again
 
 
+def of_machine() -> int:
+    """Bytes of its memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 class Budget(TorchDispatchMode):
-    """Within it, tensors are made until they take up `max_bytes` together, and the next one is refused before it is.
+    """Within it, tensors are made until they take up `max_bytes` together; the next one is refused before it is made.
 
     Args:
         named: what is made, for the sentence.
     """
 
-    def __init__(self, named: str, max_bytes: int = MIN_BYTES) -> None:
-        super().__init__()
+    def __init__(self, named: str, max_bytes: int = sys.maxsize) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
         self.named = named
         self.max_bytes = max_bytes
         self.num_bytes = 0
         self.num_operations = 0
         self.start = time.thread_time()
+
+    def check(self, max_bytes: int) -> None:
+        """Raises:
+        UserError: where what was made so far takes up more.
+        """
+        if self.num_bytes > max_bytes:
+            size, most = in_bytes(self.num_bytes), in_bytes(max_bytes)
+            raise UserError(f"{self.named}: would take up {size} of memory, and {most} are allowed")
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -50,6 +65,4 @@ class Budget(TorchDispatchMode):
     def _count(self, made: Any) -> None:
         parts = made if isinstance(made, tuple | list) else [made]
         self.num_bytes += sum(part.nbytes for part in parts if isinstance(part, Tensor))
-        if self.num_bytes > self.max_bytes:
-            size = in_bytes(self.num_bytes)
-            raise UserError(f"{self.named}: would take up {size} of memory, and {in_bytes(self.max_bytes)} are allowed")
+        self.check(self.max_bytes)

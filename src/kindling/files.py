@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from kindling.errors import UserError, shown
 
-MAX_TEXT = 2**24  # bytes of a record of a run
+MAX_TEXT = 2**24  # bytes of a summary
+MAX_RECORD = 2**28  # bytes of a table of scores
 MAX_YAML = 2**20  # bytes, which take ten seconds to read
 # Whole numbers beyond 64 bits, as YAML writes them; one of base 60 takes a time that grows with its square.
 HUGE = re.compile(r"[-+]?(\d[\d_:]{18,}|0x[\da-fA-F_]{17,}|0b[01_]{64,})")

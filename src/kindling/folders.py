@@ -1,6 +1,5 @@
 """The files of a run folder, read without torch or pandas, and written so that nobody ever sees half of one."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
 
 from kindling.errors import UserError
+from kindling.files import read_json, read_yaml
 
 PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no conf/
 CONF = PROJECT / "conf"
@@ -57,8 +56,8 @@ def is_locked(path: Path) -> bool:
 def read_summary(folder: Path) -> dict[str, Any]:
     """The record of a run. One that cannot be read counts as that of a run of which nothing else is known."""
     try:
-        summary = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError, RecursionError):
+        summary = read_json(folder / "summary.json")
+    except (OSError, UserError):
         return {"status": "unreadable"}
     return summary if isinstance(summary, dict) else {"status": "unreadable"}
 
@@ -66,7 +65,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def read_overrides(folder: Path) -> list[str]:
     """What was asked for; nothing where that cannot be read."""
     try:
-        overrides = OmegaConf.to_container(OmegaConf.load(folder / "overrides.yaml"))
-    except Exception:  # whatever a damaged file makes a parser say
+        overrides = read_yaml(folder / "overrides.yaml")
+    except (OSError, UserError):
         return []
     return [text for text in overrides if isinstance(text, str)] if isinstance(overrides, list) else []

@@ -33,7 +33,7 @@ def _moved(keys: Sequence[str], node: Any, old: str, run_dir: Path, data_dir: st
         return {key: _moved([*keys, str(key)], child, old, run_dir, data_dir) for key, child in node.items()}
     if isinstance(node, list):
         return [_moved(keys, child, old, run_dir, data_dir) for child in node]
-    if keys[0] in WRITERS and "_args_" in keys:
+    if keys[0] in {*WRITERS, "data"} and "_args_" in keys:  # data are downloaded to a folder
         raise UserError(f"{shown('.'.join(keys))}: what an argument without a name is for cannot be told; name it")
     if keys[0] == "data":
         return data_dir if keys[-1] == "data_dir" else node

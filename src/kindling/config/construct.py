@@ -19,6 +19,12 @@ from kindling.errors import UserError
 KINDS = {"data": LightningDataModule, "callbacks": Callback, "logger": Logger, "trainer": Trainer}
 
 
+# Of torch too, where a size is below nothing or beyond everything.
+ABOUT_ARGUMENTS = (
+    ValueError | TypeError | RuntimeError | OverflowError | MisconfigurationException | ModuleNotFoundError
+)
+
+
 def construct(path: str, node: DictConfig | dict[str, Any], **handed_over: Any) -> Any:
     """What the node at `path` of the config describes.
 
@@ -49,7 +55,7 @@ def construction_problem(path: str, node: Mapping[str, Any], error: Instantiatio
     cause = error.__cause__
     if isinstance(cause, UserError):
         raise cause
-    if not isinstance(cause, ValueError | TypeError | MisconfigurationException | ModuleNotFoundError):
+    if not isinstance(cause, ABOUT_ARGUMENTS):
         raise cause or error
     sentence = " ".join(str(cause).split())
     words = set(re.findall(r"[\w.+-]+", sentence))

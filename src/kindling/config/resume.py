@@ -4,7 +4,6 @@ The rest of a run's config is composed anew. What the folder says is not trusted
 and what the config names is checked before it is built.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import PARTS
-from kindling.errors import UserError
+from kindling.errors import UserError, shown
+from kindling.files import read_json, read_yaml
 from kindling.folders import is_locked
 
+MAX_OVERRIDES = 200
+MAX_LENGTH = 2_000  # characters of one
+MAX_INTERPOLATIONS = 24  # in all; each may stand for a text that holds the next one several times
 ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
 
 
@@ -27,11 +30,11 @@ class Started:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         try:
-            self.overrides: list[str] = [str(text) for text in OmegaConf.load(folder / "overrides.yaml")]
-            config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+            self.overrides: list[str] = [str(text) for text in read_yaml(folder / "overrides.yaml")]
+            config: Any = read_yaml(folder / "config.yaml")
             self.config: dict[str, Any] = config
             self.run_dir = str(config["run_dir"])
-            self.summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+            self.summary: dict[str, Any] = read_json(folder / "summary.json")
         except FileNotFoundError as error:
             raise UserError(
                 f"resume={folder}: is not the folder of a run: it has no {Path(error.filename).name}"
@@ -39,6 +42,7 @@ class Started:
         except Exception as error:  # whatever a damaged file makes a parser say
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
+        check_length(folder, self.overrides)
         # What may be built from the folder is not for the folder to say; where it is, it cannot know.
         elsewhere = ("allowed_packages", "run_dir=")
         self.overrides = [text for text in self.overrides if not text.lstrip("+~").startswith(elsewhere)]
@@ -64,6 +68,17 @@ class Started:
         now, then = dict(flat(composed)), dict(flat(self.config))
         keys = [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]
         return [f"{key} is {now.get(key)}, was {then.get(key)}" for key in keys if now.get(key) != then.get(key)]
+
+
+def check_length(folder: Path, overrides: list[str]) -> None:
+    """Raises:
+    UserError: where Hydra would take long over them: values that repeat each other, and texts that nobody types.
+    """
+    for text in overrides:
+        if len(text) > MAX_LENGTH:
+            raise UserError(f"resume={folder}: overrides.yaml has one of {len(text):,} characters: {shown(text)}")
+    if len(overrides) > MAX_OVERRIDES or sum(text.count("${") for text in overrides) > MAX_INTERPOLATIONS:
+        raise UserError(f"resume={folder}: overrides.yaml holds more than a command line does")
 
 
 def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

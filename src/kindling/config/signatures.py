@@ -81,13 +81,13 @@ def wanted(node: dict[str, Any]) -> dict[str, bool]:
     for name, parameter in signature(get_object(node["_target_"])).items():
         if parameter.kind in NAMED and name not in node:
             required = parameter.default is inspect.Parameter.empty
-            own = name in PARTS and _is_scalar(parameter.annotation)
+            own = name in PARTS and is_scalar(parameter.annotation)
             if required or (name in OWNED and not own):
                 found[name] = required
     return found
 
 
-def _is_scalar(annotation: Any) -> bool:
+def is_scalar(annotation: Any) -> bool:
     parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else [annotation]
     scalars = (str, int, float, bool, type(None))
     return all(part in scalars or get_origin(part) is Literal for part in parts)
@@ -135,7 +135,13 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
-    if annotation is inspect.Parameter.empty or (isinstance(value, dict) and "_target_" in value):
+    if annotation is inspect.Parameter.empty:
+        return
+    if isinstance(value, dict) and "_target_" in value:
+        if is_scalar(annotation):
+            choices = _choices(annotation)
+            hint = f"should be one of {', '.join(choices)}" if choices else "should be a single value"
+            yield f"{path}: is a section with a _target_, and {hint}"
         return
     try:
         adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))

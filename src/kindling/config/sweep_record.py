@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
 from kindling.errors import UserError, shown
+from kindling.files import read_yaml
 from kindling.folders import write_whole
 
 # Keys that say how, where or how long, not what is swept.
@@ -61,7 +62,7 @@ def read_record(folder: Path) -> Record:
     """
     file = folder / "sweep.yaml"
     try:
-        return TypeAdapter(Record).validate_python(OmegaConf.to_container(OmegaConf.load(file)))
+        return TypeAdapter(Record).validate_python(read_yaml(file))
     except FileNotFoundError:
         raise UserError(
             f"{folder}: is not the folder of a sweep; name one with a sweep.yaml in it, such as outputs/sweeps/NAME"
@@ -69,6 +70,6 @@ def read_record(folder: Path) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except Exception as error:  # whatever a damaged file makes a parser say
-        reason = str(error).partition("\n")[0] or type(error).__name__
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
     raise UserError(f"{file}: is damaged ({shown(reason)})")

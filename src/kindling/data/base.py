@@ -1,5 +1,6 @@
 """Data sets that fit in memory: a subclass loads its rows as tensors, and their batches are made here."""
 
+import os
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -27,7 +28,8 @@ class InMemoryDataModule(LightningDataModule):
             validating and saving after each would take longer than the pass.
         device_resident: whether the rows lie on the device that trains, so that reading a batch copies nothing to it;
             auto: where they take up less than half of what it has free.
-        num_workers: processes that read batches ahead where the rows are not on the device.
+        num_workers: processes that read batches ahead where the rows are not on the device; no more than there are
+            processors.
         fold: for cross-validation, from 0: training and validation rows together are divided into `num_folds` parts,
             the same for every seed, of which this one is for validation and the rest for training. The test split
             stays. null keeps the splits as they are.
@@ -188,7 +190,7 @@ class InMemoryDataModule(LightningDataModule):
         own_orders = shuffle and self.own_orders and batch_size % len(split.x) != 0
         return BatchLoader(
             split.to(device) if resident else split,
-            batch_size,
+            min(batch_size, max(len(split.x), 1)),
             shuffle,
             self.seed,
             self.num_repeats if train else 1,
@@ -197,7 +199,7 @@ class InMemoryDataModule(LightningDataModule):
             self.steps_per_call if train else 1,
             self.num_members,
             num_orders=self.num_members if own_orders else 1,
-            num_workers=0 if resident and device.type != "cpu" else self.num_workers,
+            num_workers=0 if resident and device.type != "cpu" else min(self.num_workers, os.cpu_count() or 1),
             pin_memory=device.type == "cuda" and not resident,
         )
 

@@ -94,6 +94,7 @@ class TabularDataModule(InMemoryDataModule):
         if path.suffix != ".csv":
             raise UserError(f"{path}: is no input of this model; give a .csv file with the columns of its table")
         table = inputs.read_table(path, str(path), self.column_types())
+        inputs.check_size(path, [len(table), len(self.encoder.names)])
         return torch.tensor(self.encoder.matrix(table, str(path)), dtype=torch.float32)
 
     def column_types(self) -> dict[str, type]:

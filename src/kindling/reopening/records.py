@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from kindling.config.resume import flat
 from kindling.errors import UserError, did_you_mean
+from kindling.files import read_yaml
 from kindling.folders import SPREADS, read_summary
 
 DEFAULT_SCORES = ("test/acc", "test/rmse", "test/loss")  # the first of these that there is, tells the best run
@@ -103,8 +103,10 @@ def compare_runs(first: str | Path, second: str | Path) -> pd.DataFrame:
 def settings(folder: Path) -> Iterator[tuple[str, Any]]:
     """Every key of a run's config with its value, where the run's folder has the same name in all runs."""
     try:
-        config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+        config: Any = read_yaml(folder / "config.yaml")
     except OSError:
         raise UserError(f"{folder}: is no run folder; name one with a config.yaml in it") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / 'config.yaml'}: is no config, which has sections")
     own = str(config.get("run_dir"))
     return ((key, value.replace(own, "RUN") if isinstance(value, str) else value) for key, value in flat(config))

@@ -1,6 +1,5 @@
 """A run, opened again from its folder or from a checkpoint alone."""
 
-import json
 import math
 import warnings
 from collections.abc import Collection, Sequence
@@ -13,11 +12,13 @@ import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig, OmegaConf
 
+from kindling.budget import MIN_BYTES, Budget
 from kindling.checkpoints.format import load
 from kindling.config.construct import construct
 from kindling.data.setup import set_up_once
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
+from kindling.files import MAX_RECORD, check_file, read_json
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
 from kindling.process import quiet
@@ -76,7 +77,7 @@ class Run:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        return dict(json.loads(self._record("summary.json").read_text()))
+        return dict(read_json(self._record("summary.json")))
 
     @property
     def score(self) -> float:
@@ -88,7 +89,9 @@ class Run:
         """A row an epoch, and one a validation within an epoch."""
         import pandas as pd
 
-        return pd.read_csv(self._record("metrics.csv"))
+        path = self._record("metrics.csv")
+        check_file(path, MAX_RECORD)
+        return pd.read_csv(path)
 
     def _record(self, name: str) -> Path:
         if not (self.folder / name).exists():
@@ -127,7 +130,7 @@ class Run:
                 datamodule.load_state_dict(state)
                 if hasattr(datamodule, "preprocessing"):
                     datamodule.preprocessing()
-                    if datamodule.in_features < 1:
+                    if not all(type(size) is int and size > 0 for size in state["row_shape"]):
                         raise ValueError(state["row_shape"])
             except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
                 reason = shown(f"{type(error).__name__}: {error}")
@@ -146,20 +149,23 @@ class Run:
     @cached_property
     def model(self) -> Any:
         """With its weights, on the CPU, in eval mode. Needs no data."""
-        make, _ = model_maker(self.cfg, self.described, self._content.get("data", {}).get("told", {}))
+        named = f"{self.checkpoint}: its {self.cfg.model._target_}"
+        limit = MIN_BYTES + 8 * self.checkpoint.stat().st_size
+        told = self._content.get("data", {}).get("told", {})
+        make, _ = model_maker(self.cfg, self.described, told, Budget(named, limit))
         with torch.random.fork_rng(devices=[]):
             try:
-                with (
-                    warnings.catch_warnings(),
-                    torch.device("meta"),
-                ):  # where sizes that a checkpoint makes up take no memory
+                # Where sizes that a checkpoint makes up take no memory.
+                with warnings.catch_warnings(), torch.device("meta"), Budget(named) as counted:
                     warnings.simplefilter("ignore")
                     self._check_sizes(with_layers(make()))
+                counted.check(limit)
             except UserError:
                 raise
             except Exception:  # whatever looks at values, of which there are none there
                 pass
-            model = with_layers(make())
+            with Budget(named, limit):
+                model = with_layers(make())
         self._check_sizes(model)
         model.on_load_checkpoint(self._content)
         weights = self._content["state_dict"]

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kindling.errors import UserError
+from kindling.files import MAX_RECORD, check_file
 from kindling.report.sweep_folder import SweepFolder
 
 Sweep = str | Path | SweepFolder
@@ -90,9 +92,11 @@ def curves(sweep: Sweep) -> pd.DataFrame:
     sweep = opened(sweep)
     parts = [pd.DataFrame({"job": pd.Series(dtype=int), "epoch": pd.Series(dtype=int)})]
     for job in sweep.jobs():
+        path = sweep.folder / str(job) / "metrics.csv"
         try:
-            part = pd.read_csv(sweep.folder / str(job) / "metrics.csv", on_bad_lines="skip", encoding_errors="replace")
-        except (OSError, ValueError):  # missing, empty, or no table at all
+            check_file(path, MAX_RECORD)
+            part = pd.read_csv(path, on_bad_lines="skip", encoding_errors="replace")
+        except (OSError, ValueError, UserError):  # missing, empty, or no table at all
             continue
         if "epoch" in part:
             part = part.apply(pd.to_numeric, errors="coerce").dropna(subset=["epoch"])

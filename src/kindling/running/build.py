@@ -1,6 +1,7 @@
 """The parts of a run, made from its config."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -42,9 +43,12 @@ class Parts:
 
 
 def build(
-    cfg: DictConfig, more_callbacks: Sequence[Callback] = (), logger_ids: Mapping[str, str] = MappingProxyType({})
+    cfg: DictConfig,
+    more_callbacks: Sequence[Callback] = (),
+    logger_ids: Mapping[str, str] = MappingProxyType({}),
+    within: AbstractContextManager[Any] = nullcontext(),  # noqa: B008  # it holds nothing
 ) -> Parts:
-    """The parts of a run; `logger_ids` are those of the run that is gone on with.
+    """The parts of a run; `logger_ids` are those of the run that is gone on with, whose model is made `within` a budget.
 
     Raises:
         UserError: where parts refuse their arguments, or do not go together.
@@ -53,8 +57,9 @@ def build(
     torch.set_float32_matmul_precision("high")  # TensorFloat-32 where a GPU has it; nothing changes elsewhere
     datamodule = construct("data", cfg.data)
     set_up_once(datamodule, cfg.seed)
-    make_model, told = model_maker(cfg, datamodule)
-    model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
+    make_model, told = model_maker(cfg, datamodule, within=within)
+    with within:
+        model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     check_monitor(cfg, model)
     if cfg.compile:
         model.compile()  # in place: the names in checkpoints stay

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from kindling.budget import MIN_BYTES, Budget
 from kindling.checkpoints import trust
 from kindling.checkpoints.format import load
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems, resolved
+from kindling.config.sizes import size_problems
 from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
 from kindling.process import exit_codes, quiet, rank
@@ -55,7 +57,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     with lock, log_to(run_dir), open_summary(cfg, asked, bool(resume)) as summary, finished_loggers(), exit_codes():
         with summary.timed("setup"):
-            parts = build(cfg, callbacks, summary.get("loggers", {}))
+            parts = build(cfg, callbacks, summary.get("loggers", {}), budget_for(cfg, checkpoint))
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
             log.info(facts.headline(summary))
             if not checkpoint:
@@ -83,12 +85,19 @@ def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> N
     found = [] if checked else problems(cfg, asked)
     plain: Any = None if found else resolved(cfg)
     if resume and plain:
-        found += trust.problems(plain, cfg.allowed_packages)
+        found += trust.problems(plain, cfg.allowed_packages) or size_problems(plain)
     if found:
         run_dir = Path(cfg.run_dir)
         if run_dir.is_dir() and not any(run_dir.iterdir()):
             run_dir.rmdir()  # Hydra made it
         raise UserError(listed(found))
+
+
+def budget_for(cfg: DictConfig, checkpoint: Path | None) -> AbstractContextManager[Any]:
+    """A model that goes on from a checkpoint takes up about what is in it, whatever its config says."""
+    if checkpoint is None:
+        return nullcontext()
+    return Budget(f"{checkpoint}: its {cfg.model._target_}", MIN_BYTES + 8 * checkpoint.stat().st_size)
 
 
 def leave_out_idle_parts(cfg: DictConfig) -> None:
