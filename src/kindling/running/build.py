@@ -48,7 +48,7 @@ def build(
     logger_ids: Mapping[str, str] = MappingProxyType({}),
     within: AbstractContextManager[Any] = nullcontext(),  # noqa: B008  # it holds nothing
 ) -> Parts:
-    """The parts of a run; `logger_ids` are those of the run that is gone on with, whose model is made `within` a budget.
+    """The parts of a run; `logger_ids` are those of the run that it goes on with; its model is made `within` a budget.
 
     Raises:
         UserError: where parts refuse their arguments, or do not go together.
