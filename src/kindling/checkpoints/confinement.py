@@ -25,6 +25,9 @@ def confined(config: dict[str, Any], run_dir: Path, data_dir: Path) -> dict[str,
     if isinstance(config.get("trainer"), dict):  # Lightning's own default is wherever the process runs
         folder = config["trainer"].get("default_root_dir") or str(run_dir.resolve())
         config = {**config, "trainer": {**config["trainer"], "default_root_dir": folder}}
+    data = config.get("data")
+    if isinstance(data, dict) and "_args_" in data and str(data.get("_target_")).startswith("kindling."):
+        raise UserError("data._args_: an argument without a name may be where data are downloaded to; name it")
     return {key: _moved([str(key)], child, old, run_dir.resolve(), str(data_dir)) for key, child in config.items()}
 
 
@@ -33,7 +36,7 @@ def _moved(keys: Sequence[str], node: Any, old: str, run_dir: Path, data_dir: st
         return {key: _moved([*keys, str(key)], child, old, run_dir, data_dir) for key, child in node.items()}
     if isinstance(node, list):
         return [_moved(keys, child, old, run_dir, data_dir) for child in node]
-    if keys[0] in {*WRITERS, "data"} and "_args_" in keys:  # data are downloaded to a folder
+    if keys[0] in WRITERS and "_args_" in keys:
         raise UserError(f"{shown('.'.join(keys))}: what an argument without a name is for cannot be told; name it")
     if keys[0] == "data":
         return data_dir if keys[-1] == "data_dir" else node

@@ -19,10 +19,8 @@ from kindling.errors import UserError
 KINDS = {"data": LightningDataModule, "callbacks": Callback, "logger": Logger, "trainer": Trainer}
 
 
-# Of torch too, where a size is below nothing or beyond everything.
-ABOUT_ARGUMENTS = (
-    ValueError | TypeError | RuntimeError | OverflowError | MisconfigurationException | ModuleNotFoundError
-)
+ABOUT_ARGUMENTS = ValueError | TypeError | MisconfigurationException | ModuleNotFoundError
+OF_TORCH = RuntimeError | OverflowError  # where a size is below nothing or beyond everything
 
 
 def construct(path: str, node: DictConfig | dict[str, Any], **handed_over: Any) -> Any:
@@ -55,7 +53,8 @@ def construction_problem(path: str, node: Mapping[str, Any], error: Instantiatio
     cause = error.__cause__
     if isinstance(cause, UserError):
         raise cause
-    if not isinstance(cause, ABOUT_ARGUMENTS):
+    of_torch = isinstance(cause, OF_TORCH) and str(node["_target_"]).startswith("torch.")
+    if not (of_torch or isinstance(cause, ABOUT_ARGUMENTS)):
         raise cause or error
     sentence = " ".join(str(cause).split())
     words = set(re.findall(r"[\w.+-]+", sentence))

@@ -2,10 +2,10 @@
 
 import inspect
 import types
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 from itertools import chain
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hydra.utils import get_object
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -81,16 +81,26 @@ def wanted(node: dict[str, Any]) -> dict[str, bool]:
     for name, parameter in signature(get_object(node["_target_"])).items():
         if parameter.kind in NAMED and name not in node:
             required = parameter.default is inspect.Parameter.empty
-            own = name in PARTS and is_scalar(parameter.annotation)
+            own = name in PARTS and _is_scalar(parameter.annotation)
             if required or (name in OWNED and not own):
                 found[name] = required
     return found
 
 
-def is_scalar(annotation: Any) -> bool:
+def _is_scalar(annotation: Any) -> bool:
     parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else [annotation]
     scalars = (str, int, float, bool, type(None))
     return all(part in scalars or get_origin(part) is Literal for part in parts)
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether no value of it is an object that is to be made."""
+    if get_origin(annotation) is Annotated:
+        return _is_plain(get_args(annotation)[0])
+    parts = [part for part in get_args(annotation) if part is not Ellipsis]
+    if get_origin(annotation) in (Union, types.UnionType, list, tuple, Sequence):
+        return all(map(_is_plain, parts))
+    return _is_scalar(annotation)
 
 
 def length_argument(scheduler: Callable[..., Any]) -> str | None:
@@ -138,7 +148,7 @@ def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
     if annotation is inspect.Parameter.empty:
         return
     if isinstance(value, dict) and "_target_" in value:
-        if is_scalar(annotation):
+        if _is_plain(annotation):
             choices = _choices(annotation)
             hint = f"should be one of {', '.join(choices)}" if choices else "should be a single value"
             yield f"{path}: is a section with a _target_, and {hint}"

@@ -24,7 +24,7 @@ def size_problems(config: Any) -> list[str]:
 
 
 def _made(path: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    if isinstance(node, dict) and str(node.get("_target_")).startswith(MADE):
+    if isinstance(node, dict) and str(node.get("_target_")).startswith(MADE) and not node.get("_partial_"):
         yield path, node
     elif isinstance(node, dict | list):
         for key, child in node.items() if isinstance(node, dict) else enumerate(node):
@@ -34,7 +34,7 @@ def _made(path: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def _problem(path: str, node: dict[str, Any], device: torch.device) -> str | None:
     try:
         with device, Budget(path, MIN_BYTES):
-            instantiate({**node, "_partial_": False}, _convert_="all")
+            instantiate(node, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__ or error
         return str(cause) if isinstance(cause, UserError) else f"{path}: {shown(str(cause), 200)}"
