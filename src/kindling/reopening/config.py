@@ -55,13 +55,13 @@ def reopened(
     foreign = nameless or trust.problems(saved, packages)
     if foreign:
         raise UserError(f"{checkpoint} was not opened: {listed(foreign)}")
-    workers = saved["data"].get("num_workers")
-    if type(workers) is int:  # as many as were good for the machine that it was trained on
-        saved["data"]["num_workers"] = min(workers, os.cpu_count() or 1)
     saved = confined(saved, run_dir, Path(os.environ.get("KINDLING_DATA", "data")))
     cfg = changed(CONF, {**saved, "allowed_packages": list(packages)}, overrides)
     given = {text.lstrip("+~").partition("=")[0] for text in overrides}
     cfg.trainer.update({key: value for key, value in ONE_DEVICE.items() if f"trainer.{key}" not in given})
+    workers = cfg.data.get("num_workers")
+    if type(workers) is int and "data.num_workers" not in given:  # as many as suited the machine that it was trained on
+        cfg.data.num_workers = min(workers, os.cpu_count() or 1)
     mistakes = problems(cfg) or size_problems(OmegaConf.to_container(cfg))
     if mistakes:
         raise UserError(listed(mistakes))
