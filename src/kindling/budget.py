@@ -1,5 +1,6 @@
 """What parts of a run take up, counted while they are made: a config from elsewhere may ask for any size."""
 
+import math
 import os
 import sys
 import time
@@ -10,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kindling.errors import UserError
+from kindling.errors import UserError, shown
 from kindling.files import in_bytes
 
-MAX_OPERATIONS = 200_000  # to make a model; one of a thousand layers takes some ten thousand
-MAX_SECONDS = 5  # of the processor: some layers take a time that grows with the square of their number
+MAX_OPERATIONS = 100_000  # to make a model; one of a thousand layers takes some ten thousand
+MAX_SECONDS = 3  # of the processor, on the meta device: some layers take a time that grows with their square
 MIN_BYTES = 2**30  # that a part may take up, however small its checkpoint: some keep tensors that they can make again
 
 
@@ -28,12 +29,14 @@ class Budget(TorchDispatchMode):
 
     Args:
         named: what is made, for the sentence.
+        max_seconds: of the processor.
     """
 
-    def __init__(self, named: str, max_bytes: int = sys.maxsize) -> None:
+    def __init__(self, named: str, max_bytes: int = sys.maxsize, max_seconds: float = math.inf) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.named = named
         self.max_bytes = max_bytes
+        self.max_seconds = max_seconds
         self.num_bytes = 0
         self.num_operations = 0
         self.start = time.thread_time()
@@ -51,12 +54,15 @@ class Budget(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         self.num_operations += 1
-        if self.num_operations > MAX_OPERATIONS or time.thread_time() - self.start > MAX_SECONDS:
+        if self.num_operations > MAX_OPERATIONS or time.thread_time() - self.start > self.max_seconds:
             raise UserError(f"{self.named}: has so many parts that it takes too long to make")
         if any(returned.alias_info for returned in func._schema.returns):  # a view, or changed in place
             return func(*args, **kwargs)
         if "device" in kwargs:  # made from nothing but numbers: on the meta device at first, where it takes no memory
-            self._count(func(*args, **{**kwargs, "device": torch.device("meta")}))
+            try:
+                self._count(func(*args, **{**kwargs, "device": torch.device("meta")}))
+            except RuntimeError as error:  # a size below nothing, or beyond 64 bits
+                raise UserError(f"{self.named}: cannot be made ({shown(str(error), 200)})") from None
             return func(*args, **kwargs)
         made = func(*args, **kwargs)
         self._count(made)

@@ -14,7 +14,9 @@ from kindling.errors import UserError, shown
 
 MAX_TEXT = 2**24  # bytes of a summary
 MAX_RECORD = 2**28  # bytes of a table of scores
-MAX_YAML = 2**20  # bytes, which take ten seconds to read
+MAX_YAML = 2**20  # bytes
+MAX_EVENTS = 50_000  # of its parser; a config has some hundred
+MAX_DEPTH = 100
 # Whole numbers beyond 64 bits, as YAML writes them; one of base 60 takes a time that grows with its square.
 HUGE = re.compile(r"[-+]?(\d[\d_:]{18,}|0x[\da-fA-F_]{17,}|0b[01_]{64,})")
 
@@ -73,7 +75,11 @@ def read_yaml(path: Path) -> Any:
     """
     text = read_text(path, MAX_YAML)
     try:
-        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        depth = 0
+        for number, event in enumerate(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if number > MAX_EVENTS or depth > MAX_DEPTH:
+                raise ValueError("it has more values, or levels of them, than a config")
             if isinstance(event, yaml.AliasEvent):  # nine levels of ten each are a billion values
                 raise ValueError(f"it repeats its part {event.anchor} by an alias")
             if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and HUGE.fullmatch(event.value):

@@ -96,7 +96,7 @@ OWNED = sys.stdlib_module_names | {"hydra", "kindling", "lightning", "torch", "t
 
 BUILT = ("data", "model", "loss", "optimizer", "scheduler", "trainer")  # sections that a run is built from anew
 
-MAX_NODES = 100_000  # of a config that names its parts again and again
+MAX_NODES = 20_000  # of a config that names its parts again and again
 MAX_DEPTH = 64
 MAX_LENGTH = 100_000  # of a text
 

@@ -11,7 +11,7 @@ from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator, MPSA
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kindling.budget import Budget, of_machine
+from kindling.budget import MAX_SECONDS, Budget, of_machine
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
 from kindling.config.overrides import PARTS
@@ -204,7 +204,7 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def without_memory(path: str) -> Iterator[None]:
-    with torch.device("meta"), Budget(path, of_machine()):
+    with torch.device("meta"), Budget(path, of_machine(), MAX_SECONDS):
         yield
 
 

@@ -7,7 +7,7 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from kindling.budget import MIN_BYTES, Budget
+from kindling.budget import MAX_SECONDS, MIN_BYTES, Budget
 from kindling.errors import UserError, shown
 
 MADE = ("torch.nn.", "torchmetrics.", "torchvision.transforms.")  # what may be of any size, and nothing else is done
@@ -15,12 +15,7 @@ MADE = ("torch.nn.", "torchmetrics.", "torchvision.transforms.")  # what may be 
 
 def size_problems(config: Any) -> list[str]:
     """Parts inside the sections, such as a loss or a layer, that would take up more than `MIN_BYTES` together."""
-    found: list[str] = []
-    for path, node in _made("", config):
-        on_meta = _problem(path, node, torch.device("meta"))
-        if on_meta:  # or something that has to look at values, of which there are none there
-            found += filter(None, [_problem(path, node, torch.device("cpu"))])
-    return found
+    return [problem for path, node in _made("", config) for problem in _problems(path, node)]
 
 
 def _made(path: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -31,11 +26,14 @@ def _made(path: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _made(f"{path}.{key}".lstrip("."), child)
 
 
-def _problem(path: str, node: dict[str, Any], device: torch.device) -> str | None:
+def _problems(path: str, node: dict[str, Any], on: str = "meta") -> Iterator[str]:
     try:
-        with device, Budget(path, MIN_BYTES):
+        with torch.device(on), Budget(path, MIN_BYTES, MAX_SECONDS):
             instantiate(node, _convert_="all")
     except InstantiationException as error:
-        cause = error.__cause__ or error
-        return str(cause) if isinstance(cause, UserError) else f"{path}: {shown(str(cause), 200)}"
-    return None
+        if isinstance(error.__cause__, UserError):
+            yield str(error.__cause__)
+        elif on == "meta":  # it may have to look at values, of which there are none there
+            yield from _problems(path, node, "cpu")
+        else:
+            yield f"{path}: {shown(str(error.__cause__ or error), 200)}"

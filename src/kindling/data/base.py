@@ -120,6 +120,8 @@ class InMemoryDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Rows that are loaded later are prepared as those were that the model learned from; if ever they are."""
         if not hasattr(self, "splits"):
+            if not all(isinstance(state_dict[key], float | int | Tensor | None) for key in ("mean", "std")):
+                raise TypeError("mean and std should be numbers")
             self.state = state_dict
             self.task = restored(state_dict["task"])
 

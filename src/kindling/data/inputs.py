@@ -83,8 +83,11 @@ def read_npy(path: Path) -> np.ndarray:
             major, _ = np.lib.format.read_magic(file)
             if int.from_bytes(file.read(2 if major == 1 else 4), "little") > MAX_HEADER:
                 raise ValueError("its header is too long")
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, OverflowError) as error:
+        with np.errstate(all="ignore"):
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+    except UserError:
+        raise
+    except Exception as error:  # whatever NumPy makes of a header that nobody meant for it
         raise UserError(f"{path}: not a readable .npy file ({shown(str(error))})") from None
 
 
@@ -99,13 +102,17 @@ def read_table(path: Path, named: str, dtype: Any = None) -> "pd.DataFrame":
     try:
         check_file(path, MAX_TABLE, named)
         header = read_header(path, named)
-        return pd.read_csv(path, sep=max(",;\t", key=header.count), dtype=dtype)
+        table = pd.read_csv(path, sep=max(",;\t", key=header.count), dtype=dtype)
     except FileNotFoundError:
         raise UserError(f"{named}: no such file") from None
     except pd.errors.EmptyDataError:
         raise UserError(f"{named}: the file is empty") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise UserError(f"{named}: not a readable CSV file ({error})") from None
+    for name in table.select_dtypes(object):  # whole numbers that are too long for one stay what Python has read
+        if table[name].map(type).eq(int).any():
+            raise UserError(f"{named}: column {name} holds whole numbers of more than 64 bits")
+    return table
 
 
 def read_header(path: Path, named: str) -> str:

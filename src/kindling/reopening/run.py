@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig, OmegaConf
 
-from kindling.budget import MIN_BYTES, Budget
+from kindling.budget import MAX_SECONDS, MIN_BYTES, Budget
 from kindling.checkpoints.format import load
 from kindling.config.construct import construct
 from kindling.data.setup import set_up_once
@@ -156,7 +156,7 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             try:
                 # Where sizes that a checkpoint makes up take no memory.
-                with warnings.catch_warnings(), torch.device("meta"), Budget(named) as counted:
+                with warnings.catch_warnings(), torch.device("meta"), Budget(named, max_seconds=MAX_SECONDS) as counted:
                     warnings.simplefilter("ignore")
                     self._check_sizes(with_layers(make()))
                 counted.check(limit)
