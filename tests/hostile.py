@@ -298,7 +298,7 @@ LAUGHS = "a: &a [1]\n" + "".join(
 def folder_of(run: Path, folder: Path, name: str, content: str | None) -> Path:
     """A copy of the records of a run, of which one is replaced; None: by a pipe."""
     (folder / "run").mkdir()
-    for file in ("config.yaml", "overrides.yaml", "summary.json"):
+    for file in ("config.yaml", "overrides.yaml", "summary.json", "metrics.csv"):
         (folder / "run" / file).write_text((run.parents[1] / file).read_text())
     (folder / "run" / name).unlink()
     if content is None:
@@ -317,6 +317,7 @@ def resumed(name: str, file: str, content: str | None) -> None:
 
 for file in ("config.yaml", "overrides.yaml", "summary.json"):
     resumed(f"a pipe named {file}", file, None)
+resumed("a pipe for its scores", "metrics.csv", None)
 resumed("a config that repeats itself", "config.yaml", LAUGHS)
 resumed("overrides that repeat themselves", "overrides.yaml", LAUGHS)
 resumed("a number of base 60", "config.yaml", "seed: 1" + ":1" * 400_000)

@@ -43,6 +43,9 @@ class Started:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
         check_length(folder, self.overrides)
+        for path in [*folder.iterdir(), *folder.glob("checkpoints/*")]:
+            if path.exists() and not path.is_dir() and not path.is_file():  # a pipe waits, and a device never ends
+                raise UserError(f"resume={folder}: {path.relative_to(folder)} is a device or a pipe, not a file")
         # What may be built from the folder is not for the folder to say; where it is, it cannot know.
         elsewhere = ("allowed_packages", "run_dir=")
         self.overrides = [text for text in self.overrides if not text.lstrip("+~").startswith(elsewhere)]

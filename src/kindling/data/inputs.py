@@ -109,8 +109,8 @@ def read_table(path: Path, named: str, dtype: Any = None) -> "pd.DataFrame":
         raise UserError(f"{named}: the file is empty") from None
     except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise UserError(f"{named}: not a readable CSV file ({error})") from None
-    for name in table.select_dtypes(object):  # whole numbers that are too long for one stay what Python has read
-        if table[name].map(type).eq(int).any():
+    for name, column in table.items():
+        if column.dtype == object and column.map(type).eq(int).any():  # as pandas leaves what is too long
             raise UserError(f"{named}: column {name} holds whole numbers of more than 64 bits")
     return table
 
