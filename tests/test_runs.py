@@ -328,6 +328,9 @@ def test_mistakes_are_told_in_a_sentence(
         ("digits", "folder", None, "FILE: there are no images in it; it should hold .png or .jpg files"),
         ("digits", "folder/x.png", "text", "FILE: not a readable image"),
         ("xor", "new.csv", "a,b\n1,x\n", "FILE: holds other things than numbers"),
+        ("xor", "new.csv", "a,b\n1,\n", "FILE: holds values that are missing, infinite or beyond float32"),
+        ("xor", "new.csv", "a,b\n1,1e300\n", "FILE: holds values that are missing, infinite or beyond float32"),
+        ("digits", "new.npy", "large", "FILE: for its row 1, counted from 0, the model predicts no finite numbers"),
     ],
 )
 def test_inputs_that_do_not_fit_are_told_in_a_sentence(
@@ -336,7 +339,9 @@ def test_inputs_that_do_not_fit_are_told_in_a_sentence(
     path = tmp_path / name
     if "folder" in name:
         (tmp_path / "folder").mkdir()
-    if content is not None:
+    if content == "large":  # finite, and too large for the sums that a model makes of them
+        np.save(path, np.stack([np.zeros(64), np.tile([3e38, -3e38], 32)]))
+    elif content is not None:
         path.write_text(content)
     source = tmp_path / "folder" if "folder" in name else path
     text = error_of(predict.main, finished(case).folder, "--input", source, "--output", tmp_path / "out.csv")

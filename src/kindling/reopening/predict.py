@@ -49,11 +49,9 @@ def predictions(run: "Run", source: str | Path | None, invert: bool) -> "pd.Data
         raise UserError("--invert: is for images, which this model does not take")
     x = run.described.read_inputs(path)
     predicted = run.predictor.predict(run.described.white - x if invert else x)
-    if not predicted.isfinite().all():
-        row = (~predicted.isfinite().flatten(1).all(dim=1)).nonzero()[0].item()
-        raise UserError(
-            f"{path}: what the model predicts for row {row} (from 0) is not finite; are its values too large?"
-        )
+    wrong = (~predicted.isfinite()).nonzero()
+    if len(wrong):
+        raise UserError(f"{path}: for its row {wrong[0, 0]}, counted from 0, the model predicts no finite numbers")
     found = table(run.model.task, predicted)
     if path.is_dir():
         found.insert(0, "file", [file.name for file in image_files(path)])
