@@ -23,7 +23,7 @@ from kindling.errors import UserError, shown
 from kindling.files import in_bytes
 
 MIN_LIMIT = 2**26  # bytes that a tensor may stand for, however small its file: an expanded one takes up few in it
-MAX_DIRECTORY = 2**24  # bytes of the archive's list of its parts: some hundred thousand
+MAX_DIRECTORY = 2**22  # bytes of the archive's list of its parts: some ten thousand
 MAX_PICKLE = 2**28  # bytes of what is beside the tensors
 MAX_VALUES = 2**21  # in containers, each as often as it is in one
 MAX_BITS = 1024  # of a whole number; those of random generators have 128
