@@ -110,7 +110,7 @@ def read_table(path: Path, named: str, dtype: Any = None) -> "pd.DataFrame":
     except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise UserError(f"{named}: not a readable CSV file ({error})") from None
     for name, column in table.items():
-        if column.dtype == object and any(type(value) is int for value in column):  # as pandas leaves what is too long
+        if column.dtype == object and any(type(value) is int and value.bit_length() > 64 for value in column):
             raise UserError(f"{named}: column {name} holds whole numbers of more than 64 bits")
     return table
 
