@@ -15,7 +15,7 @@ from kindling.errors import UserError, shown
 from kindling.files import in_bytes
 
 MAX_OPERATIONS = 100_000  # to make a model; one of a thousand layers takes some ten thousand
-MAX_SECONDS = 3  # of the processor, on the meta device: some layers take a time that grows with their square
+MAX_SECONDS = 2  # of the processor, on the meta device: some layers take a time that grows with their square
 MIN_BYTES = 2**30  # that a part may take up, however small its checkpoint: some keep tensors that they can make again
 
 
