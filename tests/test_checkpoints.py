@@ -322,7 +322,31 @@ HOSTILE: dict[str, tuple[Callable[[bytes, str], bytes], str]] = {
     "a list that holds itself": (lambda good, run: saved(holding_itself()), "nests more than 64 containers"),
     "2^50 parts in the config": (
         lambda good, run: configured(good, x=laughs(50)),
+        "was not loaded: it repeats its parts more than 2,097,152 times",
+    ),
+    "2^18 parts in the config": (
+        lambda good, run: configured(good, x=laughs(18)),
         "the config is too large, nested too deeply, or holds itself",
+    ),
+    "2^50 parts beside the config": (
+        lambda good, run: saved({**checkpoint_of(good), "callbacks": laughs(50)}),
+        "was not loaded: it repeats its parts more than 2,097,152 times",
+    ),
+    "more values than a run has": (
+        lambda good, run: saved({**checkpoint_of(good), "x": [None] * 2**20}),
+        "was not loaded: it holds more than 1,048,576 values beside its tensors",
+    ),
+    "a number of 5,000 digits": (
+        lambda good, run: saved({**checkpoint_of(good), "kindling": {"format": 10**5000}}),
+        "is damaged (its content does not fit together)",
+    ),
+    "a number of 400 digits in the config": (
+        lambda good, run: configured(good, seed=10**300),
+        "in its config, seed: is a whole number of 997 bits, more than any setting",
+    ),
+    "tensors that stand for a terabyte": (
+        lambda good, run: saved({**checkpoint_of(good), "x": [torch.ones(1).expand(2**24) for _ in range(2**10)]}),
+        "was not loaded: its tensors stand for 64 GiB, more than the file holds",
     ),
     "a variable of the environment": (
         lambda good, run: configured(good, seed="${oc.env:HOME}"),
@@ -344,7 +368,7 @@ HOSTILE: dict[str, tuple[Callable[[bytes, str], bytes], str]] = {
     "a picture": (lambda good, run: b"\x89PNG\r\n\x1a\n" + bytes(100), "is not a checkpoint: torch.save"),
     "nothing": (lambda good, run: b"", "is empty; use another checkpoint"),
     "zeros": (lambda good, run: bytes(10_000), "is not a checkpoint: torch.save writes a zip archive"),
-    "the start of an archive": (lambda good, run: b"PK\3\4", "is damaged (File is not a zip file)"),
+    "the start of an archive": (lambda good, run: b"PK\3\4", "is damaged (its parts do not fit together)"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,9 @@ from kindling.data.tasks import Binary, Regression
 from kindling.data.xor import XOR
 from kindling.errors import UserError
 from kindling.reopening.run import Run
+
+DATA = os.environ.get("KINDLING_DATA", "")  # where the official files are, if they are on this machine
+MAX_IDX = 2**23
 
 
 def ready(datamodule: InMemoryDataModule) -> InMemoryDataModule:
@@ -191,32 +195,72 @@ def test_a_bad_csv_file_is_told_in_one_sentence(
 
 
 @pytest.fixture
-def packed_dir(idx_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same pictures as .gz files, whose checksums stand in for the official ones."""
-    resources = []
-    for name, _ in MNIST.dataset.resources:
-        packed = gzip.compress((idx_dir / name).with_suffix("").read_bytes(), compresslevel=1)
-        (tmp_path / name).write_bytes(packed)
-        resources.append((name, hashlib.md5(packed).hexdigest()))
-    monkeypatch.setattr(MNIST.dataset, "resources", resources)
-    return tmp_path
+def official(idx_dir: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the four files, whose random pictures stand in for the official ones."""
+    names = [name.removesuffix(".gz") for name, _ in MNIST.dataset.resources]
+    digests = [hashlib.md5((idx_dir / name).read_bytes()).hexdigest() for name in names]
+    monkeypatch.setattr(MNIST, "digests", digests)
+    return names
 
 
-def test_packed_files_are_read_as_they_are(packed_dir: Path, idx_dir: Path) -> None:
-    packed = ready(MNIST(source="full", data_dir=str(packed_dir)))
+PACKINGS = {
+    "as by gzip": gzip.compress,
+    "faster": lambda content: gzip.compress(content, compresslevel=1, mtime=1),
+    "in two members": lambda content: gzip.compress(content[:1000]) + gzip.compress(content[1000:]),
+    "unpacked by a browser, which leaves the name": lambda content: content,
+}
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_the_content_counts_and_not_its_packing(
+    packing: str, official: list[str], idx_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in official:
+        (tmp_path / f"{name}.gz").write_bytes(PACKINGS[packing]((idx_dir / name).read_bytes()))
+    packed = ready(MNIST(source="full", data_dir=str(tmp_path)))
     unpacked = ready(MNIST(source="full", data_dir=str(idx_dir)))
     assert torch.equal(packed.splits["train"].x, unpacked.splits["train"].x)
-    assert all(file.suffix == ".gz" for file in packed_dir.iterdir())
+    assert all(file.suffix == ".gz" for file in tmp_path.iterdir())
+    assert caplog.messages == []
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "not a gzip file", "empty"])
-def test_a_damaged_gz_file_is_named(damage: str, packed_dir: Path) -> None:
-    path = packed_dir / "train-images-idx3-ubyte.gz"
-    good = path.read_bytes()
-    flipped = good[:5000] + bytes([good[5000] ^ 1]) + good[5001:]
-    path.write_bytes({"truncated": good[:-100], "flipped": flipped, "not a gzip file": b"hello", "empty": b""}[damage])
+def test_other_data_in_the_same_format_are_said_to_be_other(idx_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ready(MNIST(source="full", data_dir=str(idx_dir)))
+    assert len(caplog.messages) == 4
+    assert "train-images-idx3-ubyte holds other data than the official" in caplog.text
+
+
+@pytest.mark.parametrize("cls", [MNIST, FashionMNIST])
+def test_official_files_are_known_by_their_content(cls: type[MNIST]) -> None:
+    assert len(set(cls.digests)) == len(cls.dataset.resources) == 4
+    raw = cls(data_dir=DATA).raw_dir() if DATA else None
+    if raw is None:
+        pytest.skip("needs the official files: KINDLING_DATA")
+    for name, md5 in zip(cls(data_dir=DATA).file_names, cls.digests, strict=True):
+        assert hashlib.md5(gzip.decompress((raw / name).read_bytes())).hexdigest() == md5
+
+
+DAMAGES = {
+    "truncated": lambda good: good[:-100],
+    "flipped": lambda good: good[:5000] + bytes([good[5000] ^ 1]) + good[5001:],
+    "of no format": lambda good: b"hello",
+    "empty": lambda good: b"",
+    "other pictures": lambda good: gzip.compress(gzip.decompress(good)[:-1] + b"x"),
+    "a bomb": lambda good: gzip.compress(bytes(4 * MAX_IDX)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_gz_file_is_named(
+    damage: str, official: list[str], idx_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kindling.data.mnist.MAX_IDX", MAX_IDX)
+    for name in official:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((idx_dir / name).read_bytes(), compresslevel=1))
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
     with pytest.raises(UserError, match=rf"{path} is damaged: .* delete or replace it"):
-        ready(MNIST(source="full", data_dir=str(packed_dir)))
+        ready(MNIST(source="full", data_dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize("keep", [0, 3, 10, 1_000])

@@ -1,6 +1,7 @@
 """Coming back to a run: from its folder, or from a checkpoint that is all there is left of it."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -331,6 +332,8 @@ def test_mistakes_are_told_in_a_sentence(
         ("digits", "folder", None, "FILE: there are no images in it; it should hold .png or .jpg files"),
         ("digits", "folder/x.png", "text", "FILE: not a readable image"),
         ("xor", "new.csv", "a,b\n1,x\n", "FILE: holds other things than numbers"),
+        ("xor", "new.csv", "a,b\n1,\n", "FILE: holds values that are missing, infinite or beyond float32"),
+        ("xor", "new.csv", "a,b\n1,1e300\n", "FILE: holds values that are missing, infinite or beyond float32"),
     ],
 )
 def test_inputs_that_do_not_fit_are_told_in_a_sentence(
@@ -345,6 +348,18 @@ def test_inputs_that_do_not_fit_are_told_in_a_sentence(
     text = error_of(predict.main, finished(case).folder, "--input", source, "--output", tmp_path / "out.csv")
     assert text.startswith(expected.replace("FILE", str(path)))
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("case", ["xor", "linear", "digits"])
+def test_predictions_that_are_not_finite_are_told(case: str, alone: Callable[[str], Path], tmp_path: Path) -> None:
+    def change(content: dict) -> None:
+        for weights in content["state_dict"].values():
+            weights.fill_(math.nan)
+
+    path = rewritten(alone(case), change)
+    np.save(tmp_path / "x.npy", np.zeros((2, Run(path).described.in_features)))
+    text = error_of(predict.main, path, "--input", tmp_path / "x.npy", "--output", tmp_path / "out.csv")
+    assert text == f"{tmp_path / 'x.npy'}: for its row 0, counted from 0, the model predicts no finite numbers"
 
 
 def test_an_output_that_cannot_be_written_is_told(finished: Callable[[str], Finished], tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The files of a run folder, read without torch or pandas, and written so that nobody ever sees half of one."""
 
 import csv
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
 
 from kindling.errors import UserError
+from kindling.files import MAX_RECORD, check_file, read_json, read_yaml
 
 PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no conf/
 CONF = PROJECT / "conf"
@@ -127,8 +126,8 @@ def is_locked(path: Path) -> bool:
 def read_summary(folder: Path) -> dict[str, Any]:
     """The record of a run. One that cannot be read counts as that of a run of which nothing else is known."""
     try:
-        summary = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError, RecursionError):
+        summary = read_json(folder / "summary.json")
+    except (OSError, UserError):
         summary = None
     return summary if isinstance(summary, dict) and "status" in summary else {"status": "unreadable"}
 
@@ -152,6 +151,7 @@ def read_course(folder: Path) -> str:
     Raises:
         UserError: where no column is the epoch.
     """
+    check_file(folder / "metrics.csv", MAX_RECORD)
     lines = (folder / "metrics.csv").read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     header = next(csv.reader(lines[:1]), [])
     if "epoch" not in header:
@@ -171,7 +171,7 @@ def read_course(folder: Path) -> str:
 def read_overrides(folder: Path) -> list[str]:
     """What was asked for; nothing where that cannot be read."""
     try:
-        overrides = OmegaConf.to_container(OmegaConf.load(folder / "overrides.yaml"))
-    except Exception:  # whatever a damaged file makes a parser say
+        overrides = read_yaml(folder / "overrides.yaml")
+    except (OSError, UserError):
         return []
     return [text for text in overrides if isinstance(text, str)] if isinstance(overrides, list) else []

@@ -11,6 +11,7 @@ import struct
 import warnings
 import zipfile
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,8 +20,13 @@ from torch import Tensor, nn
 
 from kindling.checkpoints.pickles import MAX_DEPTH, check_pickle
 from kindling.errors import UserError, shown
+from kindling.files import in_bytes
 
 MIN_LIMIT = 2**26  # bytes that a tensor may stand for, however small its file: an expanded one takes up few in it
+MAX_DIRECTORY = 2**22  # bytes of the archive's list of its parts: some ten thousand
+MAX_PICKLE = 2**28  # bytes of what is beside the tensors
+MAX_VALUES = 2**21  # in containers, each as often as it is in one
+MAX_BITS = 1024  # of a whole number; those of random generators have 128
 OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic number, pickled
 CONTAINERS = (dict, OrderedDict, Counter, list, tuple, set)
 SCALARS = (type(None), bool, int, float, complex, str, torch.dtype, torch.device, torch.Size)
@@ -36,11 +42,14 @@ def read(path: Path) -> Any:
     """
     size = file_size(path)
     try:
+        check_end(path, size)
         with zipfile.ZipFile(path) as archive:
             check_archive(path, size, archive)
             pickled = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
             if len(pickled) != 1:
                 raise UserError(f"{path} is not a checkpoint but another kind of zip archive")
+            if archive.getinfo(pickled[0]).file_size > MAX_PICKLE:
+                raise UserError(f"{path} was not loaded: beside its tensors it holds more than {in_bytes(MAX_PICKLE)}")
             check_pickle(path, archive.read(pickled[0]))
     except zipfile.BadZipFile as error:
         damaged(path, shown(str(error)))
@@ -52,7 +61,9 @@ def read(path: Path) -> Any:
         value = load(path, size)
     except Exception:
         damaged(path, "its content does not fit together")
-    check_plain(path, max(size, MIN_LIMIT), value, set())
+    tensors: dict[int, Tensor] = {}
+    check_plain(path, value, {}, tensors)
+    check_sizes(path, max(size, MIN_LIMIT), list(tensors.values()))
     return value
 
 
@@ -78,14 +89,17 @@ def file_size(path: Path) -> int:
         raise UserError(f"{path} is in the format of torch before 1.6, which cannot be read safely; save it anew")
     if not start.startswith(b"PK\3\4"):
         raise UserError(f"{path} is not a checkpoint: torch.save writes a zip archive, which this is not")
+    if status.st_size > 2**30 and 0 < 512 * status.st_blocks < status.st_size // 8:
+        size, held = in_bytes(status.st_size), in_bytes(512 * status.st_blocks)
+        raise UserError(f"{path} is damaged: of its {size}, no more than {held} have ever been written")
     return status.st_size
 
 
-def check_archive(path: Path, size: int, archive: zipfile.ZipFile) -> None:
-    """Every checksum; and that torch's reader, which is another one than Python's, will find the same contents."""
-    assert archive.fp is not None
-    archive.fp.seek(-min(size, 98), 2)
-    end = archive.fp.read()
+def check_end(path: Path, size: int) -> None:
+    """That torch's reader, which is another one than Python's, will find the same list of parts; and a short one."""
+    with path.open("rb") as file:
+        file.seek(-min(size, 98), 2)
+        end = file.read()
     begin = size - 22  # of the records that end the archive
     length, offset = struct.unpack("<II", end[-10:-2])
     if end[-42:-38] == b"PK\6\7":  # the 64-bit ones, which the newest torch writes always
@@ -95,6 +109,12 @@ def check_archive(path: Path, size: int, archive: zipfile.ZipFile) -> None:
             damaged(path, "it has two ends")
     if end[-22:-18] != b"PK\5\6" or end[-2:] != b"\0\0" or offset + length != begin:
         damaged(path, "its end is not where it should be")
+    if length > MAX_DIRECTORY:
+        raise UserError(f"{path} is not a checkpoint: the list of its parts alone has {in_bytes(length)}")
+
+
+def check_archive(path: Path, size: int, archive: zipfile.ZipFile) -> None:
+    """Every checksum, and that no part is other than torch.save writes it."""
     members = archive.infolist()
     if len({member.filename for member in members}) != len(members):
         damaged(path, "it has two parts of one name")
@@ -126,25 +146,43 @@ def load(path: Path, size: int) -> Any:
         return torch.load(str(path), map_location=own, weights_only=True, mmap=True)
 
 
-def check_plain(path: Path, limit: int, value: Any, done: set[int], depth: int = 0) -> None:
+def check_plain(path: Path, value: Any, counts: dict[int, int], tensors: dict[int, Tensor], depth: int = 0) -> int:
+    """The number of values that a walk through it comes by, `counts` being those of the containers done; and `tensors`
+    are the tensors among them."""
     if depth > MAX_DEPTH:
         raise UserError(f"{path} was not loaded: it nests more than {MAX_DEPTH} containers, or one holds itself")
-    if isinstance(value, SCALARS) or id(value) in done:
-        return
+    if id(value) in counts:
+        return counts[id(value)]
+    if isinstance(value, SCALARS):
+        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise UserError(f"{path} was not loaded: it holds a whole number of {value.bit_length():,} bits")
+        return 1
     if type(value) in (Tensor, nn.Parameter):
-        if math.prod(value.shape) * value.element_size() > limit:
-            shape = shown(str(list(value.shape)))
-            raise UserError(
-                f"{path} was not loaded: it has a tensor of shape {shape}, which is more than the file holds"
-            )
         if value.device.type == "cpu" and value.layout == torch.strided and not value._backward_hooks:
-            return
+            tensors[id(value)] = value
+            return 1
     elif type(value) in CONTAINERS:
         children = [*value, *value.values()] if isinstance(value, dict) else list(value)
         attributes = getattr(value, "__dict__", {})  # torch leaves the versions of modules there, and nothing else
         if attributes.keys() <= {"_metadata"}:
-            for child in [*children, *attributes.values()]:
-                check_plain(path, limit, child, done, depth + 1)
-            done.add(id(value))
-            return
+            parts = [*children, *attributes.values()]
+            counts[id(value)] = 1 + sum(check_plain(path, part, counts, tensors, depth + 1) for part in parts)
+            if counts[id(value)] > MAX_VALUES:  # a few lists that hold each other again and again
+                raise UserError(f"{path} was not loaded: it repeats its parts more than {MAX_VALUES:,} times")
+            return counts[id(value)]
     raise UserError(f"{path} was not loaded: it holds a {shown(type(value).__name__)}, which is not plain data")
+
+
+def check_sizes(path: Path, limit: int, tensors: Sequence[Tensor]) -> None:
+    """What an expanded tensor stands for may become memory, which is bounded for each, and for all together."""
+    sizes = [math.prod(tensor.shape) * tensor.element_size() for tensor in tensors]
+    for tensor, size in zip(tensors, sizes, strict=True):
+        if size > limit:
+            shape = shown(str(list(tensor.shape)))
+            raise UserError(
+                f"{path} was not loaded: it has a tensor of shape {shape}, which is more than the file holds"
+            )
+    if sum(sizes) > 8 * limit:
+        raise UserError(
+            f"{path} was not loaded: its tensors stand for {in_bytes(sum(sizes))}, more than the file holds"
+        )

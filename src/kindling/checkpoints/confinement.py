@@ -25,6 +25,9 @@ def confined(config: dict[str, Any], run_dir: Path, data_dir: Path) -> dict[str,
     if isinstance(config.get("trainer"), dict):  # Lightning's own default is wherever the process runs
         folder = config["trainer"].get("default_root_dir") or str(run_dir.resolve())
         config = {**config, "trainer": {**config["trainer"], "default_root_dir": folder}}
+    data = config.get("data")
+    if isinstance(data, dict) and "_args_" in data and str(data.get("_target_")).startswith("kindling."):
+        raise UserError("data._args_: an argument without a name may be where data are downloaded to; name it")
     return {key: _moved([str(key)], child, old, run_dir.resolve(), str(data_dir)) for key, child in config.items()}
 
 

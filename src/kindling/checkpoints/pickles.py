@@ -14,6 +14,7 @@ import torch
 from kindling.errors import UserError, shown
 
 MAX_DEPTH = 64  # of containers inside each other
+MAX_STEPS = 2**20  # that the pickle may take; a tensor takes some 25
 
 DICTS = {"collections OrderedDict", "collections Counter"}
 CALLS = DICTS | {
@@ -40,12 +41,28 @@ class Item(NamedTuple):
     depth: int = 0  # of tuples inside each other
 
 
+# What an opcode puts on the stack that does nothing else, as most of a pickle's do.
+PUSHED = {
+    opcode.name: Item()
+    for opcode in pickletools.opcodes
+    if not opcode.stack_before and len(opcode.stack_after) == 1 and not opcode.name.startswith("EXT")
+}
+PUSHED |= {"EMPTY_DICT": Item("dict"), "EMPTY_LIST": Item("list"), "MARK": Item("mark")}
+for name in ("GLOBAL", "BINGET", "LONG_BINGET"):
+    del PUSHED[name]
+
+
 def check_pickle(path: Path, pickled: bytes) -> None:
     """That the pickle makes plain data: it names nothing else, calls only what rebuilds it, fills lists and dicts."""
     stack: list[Item] = []
     memo: dict[int, Item] = {}
     argument: Any
-    for opcode, argument, _ in pickletools.genops(pickled):
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(pickled)):
+        if step == MAX_STEPS:
+            raise UserError(f"{path} was not loaded: it holds more than {MAX_STEPS:,} values beside its tensors")
+        if opcode.name in PUSHED:
+            stack.append(PUSHED[opcode.name])
+            continue
         operands = popped(stack, opcode.stack_before)
         match opcode.name:
             case "GLOBAL" if argument not in GLOBALS:
@@ -55,8 +72,6 @@ def check_pickle(path: Path, pickled: bytes) -> None:
                 raise UserError(f"{path} was not loaded: it makes objects, where a checkpoint has plain data alone")
             case "GLOBAL":
                 stack.append(Item(argument))
-            case "EMPTY_DICT" | "EMPTY_LIST":
-                stack.append(Item(opcode.name[6:].lower()))
             case "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
                 stack.append(Item(depth=1 + max((item.depth for item in operands), default=0)))
                 if stack[-1].depth > MAX_DEPTH:

@@ -96,7 +96,7 @@ OWNED = sys.stdlib_module_names | {"hydra", "kindling", "lightning", "torch", "t
 
 BUILT = ("data", "model", "loss", "optimizer", "scheduler", "trainer")  # sections that a run is built from anew
 
-MAX_NODES = 100_000  # of a config that names its parts again and again
+MAX_NODES = 20_000  # of a config that names its parts again and again
 MAX_DEPTH = 64
 MAX_LENGTH = 100_000  # of a text
 
@@ -152,6 +152,8 @@ def plain_problems(config: Any) -> Iterator[str]:
             yield f"{shown(path)}: has a key that is no name"
         elif isinstance(node, str) and len(node) > MAX_LENGTH:
             yield f"{shown(path)}: is a text of {len(node):,} characters, more than any setting"
+        elif type(node) is int and node.bit_length() > 63:
+            yield f"{shown(path)}: is a whole number of {node.bit_length():,} bits, more than any setting"
         elif isinstance(node, str) and "${" in node:  # would be computed, with what the environment holds, when built
             yield f"{shown(path)}={shown(node)}: a finished config has values, not interpolations"
         elif node is not None and type(node) not in (bool, int, float, str):

@@ -1,6 +1,7 @@
 """A composed config, checked against the signatures that it will call, before anything is built from it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from lightning.pytorch.accelerators import CPUAccelerator, CUDAAccelerator, MPSA
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kindling.budget import MAX_SECONDS, Budget, of_machine
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
 from kindling.config.overrides import PARTS
@@ -24,6 +26,7 @@ ACCELERATORS = {
     "tpu": XLAAccelerator,
 }
 
+MAX_WORKERS = 1024
 SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
 CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 SETTINGS = [
@@ -50,7 +53,11 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
     links = set(_interpolated(OmegaConf.to_container(cfg, resolve=False)))
     by_section = section_problems(plain, links)
     sound = {key: plain[key] for key, found in by_section.items() if not found}
-    found = [*_section_problems(plain), *(problem for found in by_section.values() for problem in found)]
+    found = [
+        *_section_problems(plain),
+        *_value_problems("", plain),
+        *(problem for found in by_section.values() for problem in found),
+    ]
     if {"model", "data"} <= sound.keys():
         found += _pair_problems(plain, asked)
     if "model" in sound:
@@ -201,9 +208,27 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
         if length:
             node = {length: 100, **node}
         try:
-            instantiate(node, _convert_="all", **handed_over[path])
+            with nullcontext() if path == "trainer" else without_memory(path):
+                instantiate(node, _convert_="all", **handed_over[path])
         except InstantiationException as error:
             yield construction_problem(path, sound[path], error)
+
+
+@contextmanager
+def without_memory(path: str) -> Iterator[None]:
+    with torch.device("meta"), Budget(path, of_machine(), MAX_SECONDS):
+        yield
+
+
+def _value_problems(key: str, node: Any) -> Iterator[str]:
+    """Numbers that no signature is asked about: some are handed on to others."""
+    if isinstance(node, dict | list):
+        for name, child in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _value_problems(f"{key}.{name}".lstrip("."), child)
+    elif type(node) is int and node.bit_length() > 63:
+        yield f"{key}: is a whole number of {node.bit_length()} bits, and 63 are the most"
+    elif type(node) is int and key.endswith(".num_workers") and node > MAX_WORKERS:
+        yield f"{key}={node}: should be at most {MAX_WORKERS}, each of which is a process"
 
 
 def several_processes(trainer: DictConfig) -> bool:

@@ -19,6 +19,10 @@ from kindling.errors import UserError
 KINDS = {"data": LightningDataModule, "callbacks": Callback, "logger": Logger, "trainer": Trainer}
 
 
+ABOUT_ARGUMENTS = ValueError | TypeError | MisconfigurationException | ModuleNotFoundError
+OF_TORCH = RuntimeError | OverflowError  # where a size is below nothing or beyond everything
+
+
 def construct(path: str, node: DictConfig | dict[str, Any], **handed_over: Any) -> Any:
     """What the node at `path` of the config describes.
 
@@ -50,8 +54,8 @@ def construction_problem(path: str, node: Mapping[str, Any], error: Instantiatio
     if isinstance(cause, UserError):
         raise cause
     of_slurm = path == "trainer" and isinstance(cause, RuntimeError)  # which has other tasks than the trainer
-    told = isinstance(cause, ValueError | TypeError | MisconfigurationException | ModuleNotFoundError)
-    if not (told or of_slurm):
+    of_torch = isinstance(cause, OF_TORCH) and str(node["_target_"]).startswith("torch.")
+    if not (of_slurm or of_torch or isinstance(cause, ABOUT_ARGUMENTS)):
         raise cause or error
     sentence = " ".join(str(cause).split())
     words = set(re.findall(r"[\w.+-]+", sentence))

@@ -4,7 +4,6 @@ The rest of a run's config is composed anew. What the folder says is not trusted
 and what the config names is checked before it is built.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,14 @@ from omegaconf.errors import OmegaConfBaseException
 from kindling.config.overrides import PARTS
 from kindling.config.places import as_text, located, names_a_place, quoted
 from kindling.config.sources import Source, check_flags, split
-from kindling.errors import UserError, some
+from kindling.errors import UserError, shown, some
+from kindling.files import read_json, read_yaml
 from kindling.folders import holds, is_locked, let_go, read_summary, take
 from kindling.process import is_first
 
+MAX_OVERRIDES = 200
+MAX_LENGTH = 2_000  # characters of one
+MAX_INTERPOLATIONS = 24  # in all; each may stand for a text that holds the next one several times
 ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
 
 
@@ -31,11 +34,11 @@ class Started:
         self.folder = folder.absolute()
         self.found: list[str] = []  # of its data, as overrides: see changes()
         try:
-            self.overrides: list[str] = [str(text) for text in OmegaConf.load(folder / "overrides.yaml")]
-            config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+            self.overrides: list[str] = [str(text) for text in read_yaml(folder / "overrides.yaml")]
+            config: Any = read_yaml(folder / "config.yaml")
             self.config: dict[str, Any] = config
             self.run_dir = str(config["run_dir"])
-            self.summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+            self.summary: dict[str, Any] = read_json(folder / "summary.json")
         except FileNotFoundError as error:
             raise UserError(
                 f"resume={folder}: is not the folder of a run: it has no {Path(error.filename).name}"
@@ -43,6 +46,10 @@ class Started:
         except Exception as error:  # whatever a damaged file makes a parser say
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
+        check_length(folder, self.overrides)
+        for path in [*folder.iterdir(), *folder.glob("checkpoints/*")]:
+            if path.exists() and not path.is_dir() and not path.is_file():  # a pipe waits, and a device never ends
+                raise UserError(f"resume={folder}: {path.relative_to(folder)} is a device or a pipe, not a file")
         # What may be built from the folder is not for the folder to say; where it is, it cannot know.
         self.flags, self.overrides = split(self.overrides)
         elsewhere = ("allowed_packages", "run_dir=")
@@ -98,6 +105,17 @@ class Started:
 def is_there(place: Any) -> bool:
     places = place if isinstance(place, list) else [place]
     return all(isinstance(path, str) and Path(path).is_absolute() and Path(path).exists() for path in places)
+
+
+def check_length(folder: Path, overrides: list[str]) -> None:
+    """Raises:
+    UserError: where Hydra would take long over them: values that repeat each other, and texts that nobody types.
+    """
+    for text in overrides:
+        if len(text) > MAX_LENGTH:
+            raise UserError(f"resume={folder}: overrides.yaml has one of {len(text):,} characters: {shown(text)}")
+    if len(overrides) > MAX_OVERRIDES or sum(text.count("${") for text in overrides) > MAX_INTERPOLATIONS:
+        raise UserError(f"resume={folder}: overrides.yaml holds more than a command line does")
 
 
 def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

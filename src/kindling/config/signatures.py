@@ -2,10 +2,10 @@
 
 import inspect
 import types
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 from itertools import chain
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hydra.utils import get_object
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -97,6 +97,16 @@ def _is_scalar(annotation: Any) -> bool:
     return all(part in scalars or get_origin(part) is Literal for part in parts)
 
 
+def _is_plain(annotation: Any) -> bool:
+    """Whether no value of it is an object that is to be made."""
+    if get_origin(annotation) is Annotated:
+        return _is_plain(get_args(annotation)[0])
+    parts = [part for part in get_args(annotation) if part is not Ellipsis]
+    if get_origin(annotation) in (Union, types.UnionType, list, tuple, Sequence):
+        return all(map(_is_plain, parts))
+    return _is_scalar(annotation)
+
+
 def length_argument(scheduler: Callable[..., Any]) -> str | None:
     """The argument under which `scheduler` wants the number of optimizer steps; None where it has none, or has it.
 
@@ -142,7 +152,13 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
-    if annotation is inspect.Parameter.empty or (isinstance(value, dict) and "_target_" in value):
+    if annotation is inspect.Parameter.empty:
+        return
+    if isinstance(value, dict) and "_target_" in value:
+        if _is_plain(annotation):
+            choices = _choices(annotation)
+            hint = f"should be one of {', '.join(choices)}" if choices else "should be a single value"
+            yield f"{path}: is a section with a _target_, and {hint}"
         return
     try:
         adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from kindling.config.sources import split
 from kindling.errors import UserError, shown
+from kindling.files import read_yaml
 from kindling.folders import write_whole
 
 # Keys that say how, where or how long, not what is swept.
@@ -64,7 +65,7 @@ def read_record(folder: Path) -> Record:
     """
     file = folder / "sweep.yaml"
     try:
-        record = TypeAdapter(Record).validate_python(OmegaConf.to_container(OmegaConf.load(file)))
+        record = TypeAdapter(Record).validate_python(read_yaml(file))
         for text in record.space.values():
             json.loads(text)["attributes"].keys()
         return record
@@ -75,6 +76,6 @@ def read_record(folder: Path) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except Exception as error:  # whatever a damaged file makes a parser say
-        reason = str(error).partition("\n")[0] or type(error).__name__
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
     raise UserError(f"{file}: is damaged ({shown(reason)})")

@@ -1,5 +1,6 @@
 """Data sets that fit in memory: a subclass loads its rows as tensors, and their batches are made here."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
@@ -29,7 +30,8 @@ class InMemoryDataModule(LightningDataModule):
             validating and saving after each would take longer than the pass.
         device_resident: whether the rows lie on the device that trains, so that reading a batch copies nothing to it;
             auto: where they take up less than half of what it has free.
-        num_workers: processes that read batches ahead where the rows are not on the device.
+        num_workers: processes that read batches ahead where the rows are not on the device; no more than there are
+            processors.
         fold: for cross-validation, from 0: training and validation rows together are divided into `num_folds` parts,
             the same for every seed, of which this one is for validation and the rest for training. The test split
             stays. null keeps the splits as they are.
@@ -138,6 +140,8 @@ class InMemoryDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Rows that are loaded later are prepared as those were that the model learned from; if ever they are."""
         if not hasattr(self, "splits"):
+            if not all(isinstance(state_dict[key], float | int | Tensor | None) for key in ("mean", "std")):
+                raise TypeError("mean and std should be numbers")
             self.state = state_dict
             self.task = restored(state_dict["task"])
 
@@ -209,7 +213,7 @@ class InMemoryDataModule(LightningDataModule):
         own_orders = shuffle and self.own_orders and batch_size % len(split.x) != 0
         return BatchLoader(
             split.to(device) if resident else split,
-            batch_size,
+            min(batch_size, max(len(split.x), 1)),
             shuffle,
             self.seed,
             self.num_repeats if train else 1,
@@ -218,7 +222,7 @@ class InMemoryDataModule(LightningDataModule):
             self.steps_per_call if train else 1,
             self.num_members,
             num_orders=self.num_members if own_orders else 1,
-            num_workers=0 if resident and device.type != "cpu" else self.num_workers,
+            num_workers=0 if resident and device.type != "cpu" else min(self.num_workers, os.cpu_count() or 1),
             pin_memory=device.type == "cuda" and not resident,
         )
 

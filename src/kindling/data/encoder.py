@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kindling.budget import of_machine
 from kindling.errors import UserError, did_you_mean, shown, some
+from kindling.files import in_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +70,12 @@ class Encoder:
             raise UserError(
                 f"{source}: has no column {some(missing)}, which the model takes"
                 f"{did_you_mean(missing[0], map(str, table.columns))}"
+            )
+        size = 8 * len(table) * len(self.names)
+        if size > of_machine() // 4:
+            most = max(self.columns, key=lambda name: len(self.columns[name] or ()))
+            raise UserError(
+                f"{source}: would take up {in_bytes(size)} of memory; column {most} has the most categories"
             )
         return np.concatenate(list(self._matrices(table, source)), axis=1)
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from kindling.data import inputs
 from kindling.data.base import InMemoryDataModule
+from kindling.data.pictures import read_images
 from kindling.data.splits import Split, SplitName, split_rows
 from kindling.data.tasks import Multiclass
 
@@ -21,6 +21,7 @@ class ImageDataModule(InMemoryDataModule):
     tasks = ("multiclass",)
     classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
     white: ClassVar[int] = 255
+    light_ground = False  # of new images: what is transparent in them is white then
 
     def read(self) -> dict[SplitName, Images]:
         raise NotImplementedError
@@ -37,7 +38,7 @@ class ImageDataModule(InMemoryDataModule):
         """From a folder of images, or an array. In MNIST, strokes are white and the ground is black."""
         if not path.is_dir():
             return super().read_inputs(path)
-        return inputs.read_images(path, self.row_shape, self.white).to(self.row_dtype)
+        return read_images(path, self.row_shape, self.white, self.light_ground).to(self.row_dtype)
 
 
 def mean_and_std(images: Tensor) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """New inputs from files, for a model that has learned: read here, standardised with what its checkpoint carries."""
 
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from torch import Tensor, nn
 
 from kindling.data.reading import read_table
 from kindling.errors import UserError, shown
+from kindling.files import check_file, in_bytes
 
-IMAGES = {".png", ".jpg", ".jpeg"}
+MAX_BYTES = 2**29  # of new inputs, in single precision
+MAX_HEADER = 10_000  # bytes of a .npy file, as NumPy has it
 
 
 class Standardize(nn.Module):
@@ -43,46 +46,41 @@ def read_array(path: Path, row_shape: list[int], dtype: torch.dtype = torch.floa
         array = read_table(path, str(path)).to_numpy()
     else:
         raise UserError(f"{path}: is no input of this model; give a .npy or .csv file with rows of shape {row_shape}")
-    if array.dtype.kind not in "iufb" or not np.isfinite(array).all():
+    if array.dtype.kind not in "iufb":
         raise UserError(f"{path}: holds other things than numbers")
     if array.ndim < 2 or prod(array.shape[1:]) != prod(row_shape):
         raise UserError(f"{path}: has rows of shape {list(array.shape[1:])}, and the model takes {row_shape}")
-    if not dtype.is_floating_point and array.dtype.kind == "f" and (array % 1).any():
-        raise UserError(f"{path}: holds fractions, and the model takes whole numbers")
-    return torch.from_numpy(array).to(dtype).reshape(-1, *row_shape)
+    check_size(path, array.shape)
+    tokens = not dtype.is_floating_point
+    with np.errstate(all="ignore"):
+        if tokens and array.dtype.kind == "f" and (array % 1 > 0).any():
+            raise UserError(f"{path}: holds fractions, and the model takes whole numbers")
+        rows = array.astype(str(dtype).removeprefix("torch."))
+    if not (np.array_equal(rows, array) if tokens else np.isfinite(rows).all()):
+        raise UserError(f"{path}: holds values that are missing, infinite or beyond {rows.dtype}")
+    return torch.from_numpy(rows).reshape(-1, *row_shape)
+
+
+def check_size(path: Path, shape: Sequence[int]) -> None:
+    """Raises:
+    UserError: where so many numbers would take up too much memory.
+    """
+    if 4 * prod(shape) > MAX_BYTES:
+        size = in_bytes(4 * prod(shape))
+        raise UserError(f"{path}: would take up {size} of memory, and {in_bytes(MAX_BYTES)} are the most; give a part")
 
 
 def read_npy(path: Path) -> np.ndarray:
+    """Mapped from the file, so that no shape in its header takes memory."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        check_file(path, 2 * MAX_BYTES + MAX_HEADER)  # in double precision
+        with path.open("rb") as file:
+            major, _ = np.lib.format.read_magic(file)
+            if int.from_bytes(file.read(2 if major == 1 else 4), "little") > MAX_HEADER:
+                raise ValueError("its header is too long")
+        with np.errstate(all="ignore"):
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+    except UserError:
+        raise
+    except Exception as error:  # whatever NumPy makes of a header that nobody meant for it
         raise UserError(f"{path}: not a readable .npy file ({shown(str(error))})") from None
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path}: not a .npy file but an archive of several; save one array with numpy.save")
-    return array
-
-
-def image_files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES)
-    if not files:
-        raise UserError(f"{folder}: there are no images in it; it should hold .png or .jpg files")
-    return files
-
-
-def read_images(folder: Path, row_shape: list[int], white: int) -> Tensor:
-    """The PNG and JPEG files of a folder by name, in grey, scaled to (1, H, W): 0 is black, `white` is white.
-
-    Raises:
-        UserError: where there are none, or one cannot be read.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    height, width = row_shape[-2:]
-    images = []
-    for file in image_files(folder):
-        try:
-            with Image.open(file) as image:
-                images.append(np.asarray(image.convert("L").resize((width, height)), np.float32))
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise UserError(f"{file}: not a readable image ({shown(str(error))})") from None
-    return torch.from_numpy(np.stack(images)).unsqueeze(1) * (white / 255)

@@ -7,6 +7,9 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from kindling.data.base import InMemoryDataModule
 from kindling.data.splits import SPLIT_SEED, Split, split_rows
 from kindling.data.tasks import Regression
+from kindling.errors import UserError
+
+MAX_NUMBERS = 2**27  # in x, y and W: half a gigabyte
 
 
 class Linear(InMemoryDataModule):
@@ -27,6 +30,9 @@ class Linear(InMemoryDataModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        numbers = num_samples * (in_features + out_features) + in_features * out_features
+        if numbers > MAX_NUMBERS:
+            raise UserError(f"data.num_samples={num_samples}: {numbers:,} numbers, and {MAX_NUMBERS:,} are the most")
         self.shape = (num_samples, in_features, out_features)
         self.noise_std = noise_std
 

@@ -9,6 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from kindling.data.splits import Split
+from kindling.errors import UserError
+
+MAX_ROWS = 2**27  # of an epoch, whose order takes eight bytes each
 
 
 @dataclass
@@ -51,6 +54,10 @@ class BatchLoader:
         self.seed = seed
         self.epoch = 0
         num_rows = len(split.x) * num_repeats
+        if num_rows > MAX_ROWS:
+            raise UserError(
+                f"data.num_repeats={num_repeats}: makes an epoch of {num_rows:,} rows, and {MAX_ROWS:,} are the most"
+            )
         if shuffle:
             num_rows += -num_rows % world_size
         self.num_repeats = num_repeats

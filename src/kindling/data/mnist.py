@@ -11,10 +11,10 @@ import socket
 import tempfile
 import zlib
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 import torchvision
 from filelock import FileLock
@@ -23,8 +23,11 @@ from torch import Tensor
 from kindling.data.images import ImageDataModule, Images, stratified
 from kindling.data.splits import SPLIT_SEED, SplitName
 from kindling.errors import UserError
+from kindling.files import check_file
 
 log = logging.getLogger(__name__)
+
+MAX_IDX = 2**30  # bytes, of which the largest official file has a twentieth
 
 
 class TorchvisionImages(ImageDataModule):
@@ -41,6 +44,7 @@ class TorchvisionImages(ImageDataModule):
     """
 
     dataset: type[torchvision.datasets.MNIST]
+    digests: ClassVar[tuple[str, ...]]  # MD5 of what the four official files hold, unpacked, in the order of resources
     num_val = 5_000
 
     def __init__(self, data_dir: str = "data", **kwargs: Any) -> None:
@@ -106,7 +110,7 @@ class TorchvisionImages(ImageDataModule):
         self.found = str(raw_dir.absolute())
         x, y, x_test, y_test = (
             read_idx(raw_dir / name, md5, dimensions)
-            for (name, md5), dimensions in zip(self.dataset.resources, (3, 1, 3, 1), strict=True)
+            for name, md5, dimensions in zip(self.file_names, self.digests, (3, 1, 3, 1), strict=True)
         )
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(SPLIT_SEED))
         val, train = order[: self.num_val], order[self.num_val :]
@@ -127,25 +131,36 @@ def no_output() -> Iterator[None]:
 def read_idx(path: Path, md5: str, dimensions: int) -> Tensor:
     """The bytes of an IDX file, in the shape that its header gives: `path` with .gz, or unpacked without it.
 
-    The checksum is that of the .gz file. Format: the header is 0, 0, 8 (bytes), the number of dimensions, and each
-    size as a big-endian 32-bit integer.
+    The checksum is that of the content, however it has been packed; a file without .gz may hold other data. Format: the
+    header is 0, 0, 8 (bytes), the number of dimensions, and each size as a big-endian 32-bit integer.
     """
-    try:
-        if path.exists():
-            packed = path.read_bytes()
-            if hashlib.md5(packed, usedforsecurity=False).hexdigest() != md5:
-                raise UserError(f"{path} is damaged: its MD5 checksum is not the official {md5}; delete or replace it")
-            content = gzip.decompress(packed)
-        else:
-            path = path.with_suffix("")
-            content = path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+    path = path if path.exists() else path.with_suffix("")
+    content = read_content(path)
     start = 4 + 4 * dimensions
     shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
-    if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) - start != np.prod(shape):
+    if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) - start != prod(shape):
         raise UserError(f"{path} is damaged: {len(content)} bytes do not fit its header; delete or replace it")
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        if path.suffix == ".gz":
+            raise UserError(
+                f"{path} is damaged: what it holds has not the official MD5 checksum {md5}; delete or replace it"
+            )
+        log.warning("WARNING: %s holds other data than the official: their MD5 checksum is %s", path, md5)
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).reshape(shape)
+
+
+def read_content(path: Path) -> bytes:
+    """Unpacked where it is packed, whatever its name says: browsers unpack .gz files and leave the name."""
+    try:
+        check_file(path, MAX_IDX)
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            return file.read(MAX_IDX)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} is damaged: it cannot be unpacked ({error}); delete or replace it") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
 
 
 class MNIST(TorchvisionImages):
@@ -157,6 +172,12 @@ class MNIST(TorchvisionImages):
     """
 
     dataset = torchvision.datasets.MNIST
+    digests = (
+        "6bbc9ace898e44ae57da46a324031adb",
+        "a25bea736e30d166cdddb491f175f624",
+        "2646ac647ad5339dbf082846283269ea",
+        "27ae3e4e09519cfbb04c329615203637",
+    )
 
     def __init__(self, source: Literal["auto", "full", "subset"] = "auto", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -200,4 +221,10 @@ class FashionMNIST(TorchvisionImages):
     """Clothes in ten classes, 28x28 pixels (Xiao, Rasul & Vollgraf, 2017)."""
 
     dataset = torchvision.datasets.FashionMNIST
+    digests = (
+        "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "9018921c3c673c538a1fc5bad174d6f9",
+        "8181f5470baa50b63fa0f6fddb340f0a",
+        "15d484375f8d13e6eb1aabb0c3f46965",
+    )
     classes = torchvision.datasets.FashionMNIST.classes

@@ -11,11 +11,15 @@ from pydantic import Field, TypeAdapter
 from kindling.config.quoting import argument
 from kindling.data.encodings import encoding_of, not_readable
 from kindling.errors import UserError, shown
+from kindling.files import check_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SEPARATORS = ",;\t|"
+MAX_TABLE = 2**30  # bytes of a file
+MAX_COLUMNS = 50_000
+MAX_LINE = 2**24  # characters of a header
 Letter = Annotated[str, Field(min_length=1, max_length=1)]
 
 
@@ -74,14 +78,15 @@ def read_table(path: Path, named: str, reading: Reading | None = None, types: An
     reading = reading or Reading()
     words: Any = {} if reading.missing is None else {"keep_default_na": False, "na_values": ["", *reading.missing]}
     try:
+        check_file(path, MAX_TABLE, named)
         encoding = encoding_of(path, named, reading.encoding)
         with path.open(encoding=encoding, newline="") as file:
+            check_header(file, named)
             separator = separator_of(file, named, reading.separator)
             check_rows(file, separator, named)
             file.seek(0)
             table = pd.read_csv(file, sep=separator, dtype=types, low_memory=False, **words)
-            table.attrs["separator"] = separator
-            return table
+        table.attrs["separator"] = separator
     except FileNotFoundError:
         raise UserError(f"{named}: no such file") from None
     except pd.errors.EmptyDataError:
@@ -90,13 +95,30 @@ def read_table(path: Path, named: str, reading: Reading | None = None, types: An
         raise not_readable(path, named, encoding) from None
     except (OSError, pd.errors.ParserError, csv.Error) as error:
         raise UserError(f"{named}: not a readable CSV file ({shown(str(error))})") from None
+    for name, column in table.items():
+        if column.dtype == object and any(type(value) is int and value.bit_length() > 64 for value in column):
+            raise UserError(f"{named}: column {name} holds whole numbers of more than 64 bits")
+    return table
+
+
+def check_header(file: TextIO, named: str) -> None:
+    """Raises:
+    UserError: where it names too many columns, or the file is no text: pandas would take minutes to find out.
+    """
+    header = file.readline(MAX_LINE)
+    num_columns = 1 + max(map(header.count, SEPARATORS))
+    if num_columns > MAX_COLUMNS or len(header) == MAX_LINE:
+        raise UserError(f"{named}: its header has {num_columns:,} columns, and {MAX_COLUMNS:,} are the most")
+    file.seek(0)
+    while part := file.read(2**20):
+        if "\0" in part:
+            raise UserError(f"{named}: not a readable CSV file (it holds zero bytes, and is no text)")
+    file.seek(0)
 
 
 def separator_of(file: TextIO, named: str, known: str | None) -> str:
     """`known` where the header has it, or else what divides every row into as many parts as the header."""
     header = next((line for line in file if line.strip()), "")
-    if "\0" in header:
-        raise UnicodeError("there are no such characters in a text")
     if known and known in header:
         return known
     candidates = [mark for mark in SEPARATORS if mark in header]

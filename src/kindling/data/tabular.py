@@ -98,7 +98,9 @@ class TabularDataModule(InMemoryDataModule):
         """From a CSV file with the columns that the model takes, in any order and with any others."""
         if path.suffix != ".csv":
             raise UserError(f"{path}: is no input of this model; give a .csv file with the columns of its table")
-        return torch.tensor(self.encoder.matrix(self.read_known(path, str(path)), str(path)), dtype=self.row_dtype)
+        table = self.read_known(path, str(path))
+        inputs.check_size(path, [len(table), len(self.encoder.names)])
+        return torch.tensor(self.encoder.matrix(table, str(path)), dtype=self.row_dtype)
 
     def read_known(self, path: Path, named: str, numeric: Sequence[str] = ()) -> "pd.DataFrame":
         """A file like that of training, read like it; with more columns that are to be numbers."""

@@ -1,6 +1,7 @@
 """A model, made from its config and from what the data say of themselves."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -17,9 +18,14 @@ from kindling.models.schedule import Schedule
 
 
 def model_maker(
-    cfg: DictConfig, datamodule: L.LightningDataModule, known: Mapping[str, Any] = MappingProxyType({})
+    cfg: DictConfig,
+    datamodule: L.LightningDataModule,
+    known: Mapping[str, Any] = MappingProxyType({}),
+    within: AbstractContextManager[Any] = nullcontext(),  # noqa: B008  # it holds nothing
 ) -> tuple[Callable[[], L.LightningModule], dict[str, Any]]:
     """What makes the model; and what it is told of the data, of which `known` comes from a checkpoint.
+
+    The parts of the model are made `within` a context, such as a budget.
 
     Raises:
         UserError: where the model wants to know what nobody says.
@@ -30,7 +36,8 @@ def model_maker(
     for name, required in wanted(node).items():
         if name in PARTS:
             if cfg[name] is not None:
-                parts[name] = construct(name, cfg[name])
+                with within:
+                    parts[name] = construct(name, cfg[name])
         elif name == "monitor":
             parts[name] = cfg.monitor
         else:
@@ -41,7 +48,8 @@ def model_maker(
             raise missing(cfg, name)
     if "scheduler" in parts and isinstance(parts["scheduler"], partial):
         parts["scheduler"] = Schedule(parts["scheduler"])
-    make = construct("model", cfg.model, _partial_=True, **parts, **told)
+    with within:
+        make = construct("model", cfg.model, _partial_=True, **parts, **told)
 
     def make_model() -> L.LightningModule:
         try:

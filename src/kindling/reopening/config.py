@@ -12,6 +12,7 @@ from kindling.checkpoints import trust
 from kindling.checkpoints.confinement import confined
 from kindling.config.checks import ACCELERATORS, SETTINGS, problems
 from kindling.config.overrides import PARTS, changed
+from kindling.config.sizes import size_problems
 from kindling.errors import UserError, listed
 from kindling.folders import CONF
 
@@ -58,7 +59,10 @@ def reopened(
     cfg = changed(CONF, {**saved, "allowed_packages": list(packages)}, overrides)
     given = {text.lstrip("+~").partition("=")[0] for text in overrides}
     cfg.trainer.update({key: value for key, value in ONE_DEVICE.items() if f"trainer.{key}" not in given})
-    mistakes = problems(cfg)
+    workers = cfg.data.get("num_workers")
+    if type(workers) is int and "data.num_workers" not in given:  # as many as suited the machine that it was trained on
+        cfg.data.num_workers = min(workers, os.cpu_count() or 1)
+    mistakes = problems(cfg) or size_problems(OmegaConf.to_container(cfg))
     if mistakes:
         raise UserError(listed(mistakes))
     return cfg
@@ -80,7 +84,7 @@ def own_settings(
 
 
 def evaluating(trainer: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in trainer.items() if key in EVALUATED_WITH}
+    kept = {key: value for key, value in trainer.items() if key in EVALUATED_WITH and not isinstance(value, dict)}
     accelerator = ACCELERATORS.get(str(kept.get("accelerator")))
     if accelerator and not accelerator.is_available():
         kept["accelerator"] = "auto"

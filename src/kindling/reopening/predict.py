@@ -13,7 +13,7 @@ from torch import Tensor
 from kindling.abilities import offers, same_rows
 from kindling.config.construct import construct
 from kindling.data.images import ImageDataModule
-from kindling.data.inputs import image_files
+from kindling.data.pictures import image_files
 from kindling.data.splits import SplitName
 from kindling.data.tasks import Binary, Multiclass
 from kindling.errors import UserError, shown
@@ -43,12 +43,16 @@ def predictions(run: "Run", source: str | Path | None, invert: bool) -> "pd.Data
         split = run.datamodule.splits[source]
         return table(run.model.task, pictures.predict(run.model, split), split.y)
     path = existing(source)
+    if isinstance(run.described, ImageDataModule):
+        run.described.light_ground = invert
+    elif invert:
+        raise UserError("--invert: is for images, which this model does not take")
     x = run.described.read_inputs(path)
-    if invert:
-        if not isinstance(run.described, ImageDataModule):
-            raise UserError("--invert: is for images, which this model does not take")
-        x = run.described.white - x
-    found = table(run.model.task, run.predictor.predict(x))
+    predicted = run.predictor.predict(run.described.white - x if invert else x)
+    wrong = (~predicted.isfinite()).nonzero()
+    if len(wrong):
+        raise UserError(f"{path}: for its row {wrong[0, 0]}, counted from 0, the model predicts no finite numbers")
+    found = table(run.model.task, predicted)
     if path.is_dir():
         found.insert(0, "file", [file.name for file in image_files(path)])
     return found

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from kindling.config.resume import flat
 from kindling.errors import UserError, shown
+from kindling.files import read_yaml
 from kindling.folders import SPREADS, number, part, read_summary
 
 FIRST = ("status", "model", "data")  # columns before the scores
@@ -87,10 +87,10 @@ def compare_runs(first: str | Path, second: str | Path) -> pd.DataFrame:
 def settings(folder: Path) -> Iterator[tuple[str, Any]]:
     """Every key of a run's config with its value, where the run's folder has the same name in all runs."""
     try:
-        config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-        own = str(config.get("run_dir"))
+        config: Any = read_yaml(folder / "config.yaml")
     except OSError:
         raise UserError(f"{folder}: is no run folder; name one with a config.yaml in it") from None
-    except Exception as error:  # whatever a damaged file makes a parser say
-        raise UserError(f"{folder / 'config.yaml'}: is damaged ({shown(str(error).partition(chr(10))[0])})") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{folder / 'config.yaml'}: is no config, which has sections")
+    own = str(config.get("run_dir"))
     return ((key, value.replace(own, "RUN") if isinstance(value, str) else value) for key, value in flat(config))

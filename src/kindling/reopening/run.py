@@ -1,7 +1,6 @@
 """A run, opened again from its folder or from a checkpoint alone."""
 
 import io
-import json
 import logging
 import math
 import warnings
@@ -15,12 +14,14 @@ import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig, OmegaConf
 
+from kindling.budget import MAX_SECONDS, MIN_BYTES, Budget
 from kindling.checkpoints.format import load
 from kindling.config.construct import construct
 from kindling.data.identity import difference, identity, named
 from kindling.data.setup import keep_in_precision, set_up_once
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
+from kindling.files import read_json
 from kindling.folders import read_course
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
@@ -88,7 +89,7 @@ class Run:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        return dict(json.loads(self._record("summary.json").read_text()))
+        return dict(read_json(self._record("summary.json")))
 
     @property
     def score(self) -> float:
@@ -150,20 +151,23 @@ class Run:
     @cached_property
     def model(self) -> Any:
         """With its weights, on the CPU, in eval mode. Needs no data."""
-        make, _ = model_maker(self.cfg, self.described, self._content.get("data", {}).get("told", {}))
+        named = f"{self.checkpoint}: its {self.cfg.model._target_}"
+        limit = MIN_BYTES + 8 * self.checkpoint.stat().st_size
+        told = self._content.get("data", {}).get("told", {})
+        make, _ = model_maker(self.cfg, self.described, told, Budget(named, limit))
         with torch.random.fork_rng(devices=[]):
             try:
-                with (
-                    warnings.catch_warnings(),
-                    torch.device("meta"),
-                ):  # where sizes that a checkpoint makes up take no memory
+                # Where sizes that a checkpoint makes up take no memory.
+                with warnings.catch_warnings(), torch.device("meta"), Budget(named, max_seconds=MAX_SECONDS) as counted:
                     warnings.simplefilter("ignore")
                     self._check_sizes(with_layers(make()))
+                counted.check(limit)
             except UserError:
                 raise
             except Exception:  # whatever looks at values, of which there are none there
                 pass
-            model = with_layers(make())
+            with Budget(named, limit):
+                model = with_layers(make())
         self._check_sizes(model)
         model.on_load_checkpoint(self._content)
         weights = self._content["state_dict"]
@@ -230,7 +234,7 @@ def describe(datamodule: Any, content: dict[str, Any], checkpoint: Path) -> None
         datamodule.load_state_dict(state)
         if hasattr(datamodule, "preprocessing"):
             datamodule.preprocessing()
-            if datamodule.in_features < 1:
+            if not all(type(size) is int and size > 0 for size in state["row_shape"]):
                 raise ValueError(state["row_shape"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = shown(f"{type(error).__name__}: {error}")

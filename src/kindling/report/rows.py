@@ -8,6 +8,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from kindling.files import MAX_RECORD, check_file
 from kindling.folders import write_whole
 from kindling.report.sweep_folder import SweepFolder
 
@@ -59,6 +60,7 @@ def cut_torn_line(path: Path) -> None:
     """A process that was killed in the middle of a line: its end is lost, and the next line may not join it."""
     if not path.exists():
         return
+    check_file(path, MAX_RECORD)
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL))
@@ -69,6 +71,7 @@ def cut_torn_line(path: Path) -> None:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
+    check_file(path, MAX_RECORD)
     with path.open(newline="", encoding="utf-8") as file:
         return [{name: value for name, value in row.items() if name} for row in csv.DictReader(file)]
 

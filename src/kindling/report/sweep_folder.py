@@ -48,7 +48,11 @@ class SweepFolder:
 
     def jobs(self) -> list[int]:
         # 007 is nobody's job: it would be taken for 7
-        names = [path.name for path in self.folder.iterdir() if path.name.isdecimal() and path.is_dir()]
+        names = [
+            path.name
+            for path in self.folder.iterdir()
+            if path.name.isdecimal() and len(path.name) < 10 and path.is_dir()
+        ]
         return sorted(int(name) for name in names if name == str(int(name)))
 
     def overrides(self, job: int) -> list[str]:

@@ -1,6 +1,7 @@
 """The parts of a run, made from its config."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -62,8 +63,10 @@ def build(
     more_callbacks: Sequence[Callback] = (),
     logger_ids: Mapping[str, str] = MappingProxyType({}),
     checkpoint: Path | None = None,
+    within: AbstractContextManager[Any] = nullcontext(),  # noqa: B008  # it holds nothing
 ) -> Parts:
-    """The parts of a run; `logger_ids` are those of the run that is gone on with, from its `checkpoint`.
+    """The parts of a run; `logger_ids` and `checkpoint` are those of the run that it goes on with, if any, and its model is
+    made `within` a budget then.
 
     Raises:
         UserError: where parts refuse their arguments, or do not go together.
@@ -76,8 +79,9 @@ def build(
     if checkpoint and isinstance(datamodule, TabularDataModule):
         describe(datamodule, load(checkpoint), checkpoint)  # the columns that the model learns from stay
         attribute(datamodule, "splits", needed=True)
-    make_model, told = model_maker(cfg, datamodule)
-    model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
+    make_model, told = model_maker(cfg, datamodule, within=within)
+    with within:
+        model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     chosen = {name: construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None}
     check_callbacks(cfg, model, chosen)
     set_up_where_told(datamodule)

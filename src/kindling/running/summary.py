@@ -21,7 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.config.asked import Asked, within_sweep
 from kindling.errors import Pruned, Refused, UserError
-from kindling.folders import PROJECT, write_whole
+from kindling.files import read_json
+from kindling.folders import PROJECT, read_summary, write_whole
 from kindling.process import INTERRUPTED, rank
 
 
@@ -86,7 +87,7 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
     enabled = rank() == 0
     if enabled:
         if resume:
-            before = json.loads((run_dir / "summary.json").read_text())
+            before = read_json(run_dir / "summary.json")
         elif holds_a_run(run_dir):
             raise UserError(
                 f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
@@ -131,7 +132,7 @@ def holds_a_run(run_dir: Path) -> bool:
     """Whether anything would be lost: a run that failed before its first checkpoint has nothing to lose."""
     if not (run_dir / "summary.json").exists():
         return False
-    status = json.loads((run_dir / "summary.json").read_text()).get("status")
+    status = read_summary(run_dir).get("status")
     return status != "failed" or (run_dir / "checkpoints").exists()
 
 

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from kindling.budget import MIN_BYTES, Budget
 from kindling.checkpoints import trust
 from kindling.checkpoints.format import load
 from kindling.checkpoints.weights import start_from
@@ -18,6 +19,7 @@ from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems, resolved
 from kindling.config.places import located
 from kindling.config.resume import flat
+from kindling.config.sizes import size_problems
 from kindling.data.identity import check_same, identity, loader_sizes
 from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
@@ -74,7 +76,8 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     ):
         with summary.timed("setup"):
             with at_start:
-                parts = build(cfg, [*callbacks, outlook], summary.get("loggers", {}), checkpoint)
+                budget = budget_for(cfg, checkpoint)
+                parts = build(cfg, [*callbacks, outlook], summary.get("loggers", {}), checkpoint, budget)
                 take(changed, parts)
                 check_same(before.get("data", {}), identity(parts.datamodule), parts.datamodule, cfg.run_dir)
             if rank() == 0:
@@ -106,12 +109,19 @@ def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> N
     found = [] if checked else problems(cfg, asked)
     plain: Any = None if found else resolved(cfg)
     if resume and plain:
-        found += trust.problems(plain, cfg.allowed_packages)
+        found += trust.problems(plain, cfg.allowed_packages) or size_problems(plain)
     if found:
         run_dir = Path(cfg.run_dir)
         if run_dir.is_dir() and not any(run_dir.iterdir()):
             run_dir.rmdir()  # Hydra made it
         raise UserError(listed(found))
+
+
+def budget_for(cfg: DictConfig, checkpoint: Path | None) -> AbstractContextManager[Any]:
+    """A model that goes on from a checkpoint takes up about what is in it, whatever its config says."""
+    if checkpoint is None:
+        return nullcontext()
+    return Budget(f"{checkpoint}: its {cfg.model._target_}", MIN_BYTES + 8 * checkpoint.stat().st_size)
 
 
 def leave_out_idle_parts(cfg: DictConfig) -> None:

@@ -20,6 +20,7 @@ from kindling.config.resume import flat
 from kindling.config.sources import Source, extend
 from kindling.config.sweep_record import Record, by_key, differences, read_record
 from kindling.errors import UserError, some
+from kindling.files import read_yaml
 from kindling.folders import write_whole
 from kindling.process import quiet
 from kindling.sweep.checks import check, job_configs
@@ -104,7 +105,7 @@ def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> R
             then = read_record(folder)
             changes = differences(by_key(record.command), by_key(then.command))
             if not changes:
-                configs_then: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+                configs_then: Any = read_yaml(folder / "config.yaml")
                 changes = differences(dict(flat(configs)), dict(flat(configs_then)))
             if changes:
                 told = some(changes, "; ")
