@@ -65,8 +65,8 @@ def build(
     checkpoint: Path | None = None,
     within: AbstractContextManager[Any] = nullcontext(),  # noqa: B008  # it holds nothing
 ) -> Parts:
-    """The parts of a run; `logger_ids` and `checkpoint` are those of the run that it goes on with, if any, and its model
-    is made `within` a budget then.
+    """The parts of a run; `logger_ids` and `checkpoint` are those of the run that it goes on with, if any; then its
+    model is made `within` a budget.
 
     Raises:
         UserError: where parts refuse their arguments, or do not go together.
