@@ -10,9 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from conftest import CONF, compose_config, options
-from kindling.checkpoints.confinement import confined
-from kindling.checkpoints.trust import problems
 from kindling.errors import UserError
+from kindling.trust.confinement import confined
+from kindling.trust.targets import problems
 
 FILES = [(folder.name, name) for folder in sorted(CONF.iterdir()) if folder.is_dir() for name in options(folder.name)]
 

@@ -48,7 +48,12 @@ def listed(problems: Iterable[str]) -> str:
     return unique[0] if len(unique) == 1 else f"{len(unique)} mistakes in the configuration\n  " + "\n  ".join(unique)
 
 
+def printable(text: str) -> str:
+    """Text of others, on one line, without what steers a terminal or turns its writing around."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def shown(text: str, length: int = 80) -> str:
     """Text from a file that nobody vouches for, for a sentence: on one line, printable, and not endless."""
-    escaped = ascii(text)[1:-1]
+    escaped = printable(text[: length + 1])
     return escaped if len(escaped) <= length else f"{escaped[:length]}..."

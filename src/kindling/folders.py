@@ -2,15 +2,17 @@
 
 import json
 import os
+import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
-from kindling.errors import UserError
+from kindling.errors import UserError, shown
 
 PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no conf/
 CONF = PROJECT / "conf"
@@ -18,10 +20,50 @@ SPREADS = ("_std", "_min", "_max")  # over the members of a population
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Or leave what is there, whatever happens on the way."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # several processes may write the same file
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    temporary.replace(path)
+    """Or leave what is there, whatever happens on the way. A link at the path is replaced, not followed."""
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}.tmp"[-255:])
+    try:
+        with temporary.open("xb") as file:  # x: follows no link that lies in wait
+            file.write(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def follow_no_link(path: str, flags: int) -> int:
+    """The opener, for `open`, of a file that is written where it is."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def check_contained(folder: Path) -> None:
+    """That what is written into the folder stays there: what others have made may hold links that lie in wait.
+
+    Raises:
+        UserError: where a link leads out of it, a file is known by another name too, or is no file at all.
+    """
+    root = Path(os.path.realpath(folder))
+    for parent, folders, files in os.walk(root):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            with suppress(FileNotFoundError):  # of another process, which was quicker
+                if problem := way_out(path, path.lstat(), root):
+                    raise UserError(f"{folder}: {shown(str(path.relative_to(root)))} {problem}")
+
+
+def way_out(path: Path, status: os.stat_result, root: Path) -> str | None:
+    if stat.S_ISLNK(status.st_mode):
+        inside = Path(os.path.realpath(path)).is_relative_to(root)
+        return None if inside else "is a link that leads out of the folder; remove it, or put there what it leads to"
+    if stat.S_ISREG(status.st_mode):
+        own = status.st_nlink == 1 or path.suffix == ".ckpt"  # which is replaced, and never changed
+        return None if own else "has another name (a hard link), where it would change too; go on with a copy: cp -r"
+    return None if stat.S_ISDIR(status.st_mode) else "is a device or a pipe; remove it"
+
+
+def is_name(text: str) -> bool:
+    """Whether folders below another one can be called that: `a`, `team/a`."""
+    parts = text.split("/")
+    plain = text.isprintable() and len(text) <= 200 and not any(sign in text for sign in ("\\", "${"))
+    return plain and all(part == part.strip() and part not in ("", ".", "..") for part in parts)
 
 
 @contextmanager
@@ -29,8 +71,9 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep other processes from training in the folder, for as long as this one lives.
 
     Raises:
-        UserError: where another process trains there, or the folder cannot be written to.
+        UserError: where another process trains there, the folder cannot be written to, or leads elsewhere.
     """
+    check_contained(folder)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)

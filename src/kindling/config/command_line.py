@@ -16,15 +16,16 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kindling.config import foreign
 from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems
-from kindling.config.resume import find_run, quoted
+from kindling.config.resume import check_place, find_run, key_of, parsed_overrides, quoted
 from kindling.config.sweep_record import read_record
-from kindling.errors import UserError, listed, told_in_a_sentence
+from kindling.errors import UserError, listed, shown, told_in_a_sentence
 
 # `${unique:}` in a folder's name: two runs that start in the same second do not share it.
 OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
 
-FOREIGN = r"[+~]*(hydra|allowed_packages|sweep\.storage|sweep\..*_target_)"  # what only the command line may hold
+FOREIGN = r"allowed_packages|sweep\.storage|sweep\..*_target_"  # what only the command line may hold
 HARMLESS = r"hydra/launcher=(basic|processes)|hydra\.launcher\.n_jobs=\d+"  # overrides of Hydra that a folder may hold
 
 
@@ -59,8 +60,8 @@ def check_overrides(texts: list[str], config_name: str, multirun: bool = False) 
     overrides = list(parse(texts, problems))
     resumed = _resumed(config_name, overrides, multirun)
     if resumed is not None:
-        texts = resumed
-        overrides = list(parse(resumed, problems))
+        overrides = [said.override for said in resumed.said]
+        texts = [said.text for said in resumed.said]
     choices = choosing(overrides)
     options = list(combinations(choices, problems))
     problems += _config_problems(config_name, options, [override for override in overrides if override not in choices])
@@ -72,11 +73,13 @@ def check_overrides(texts: list[str], config_name: str, multirun: bool = False) 
     if not multirun and all(override.key_or_group != "sweep.trial" for override in overrides):
         problems += [f"{o.input_line}: needs the flag -m" for o in overrides if of_sweep(o)]
         problems += [f"{o.input_line}: several values need the flag -m" for o in overrides if o.is_sweep_override()]
+    if resumed is not None and not problems:
+        resumed.check(config_name)
     return texts, problems
 
 
-def _resumed(config_name: str, overrides: list[Override], multirun: bool) -> list[str] | None:
-    """The overrides for what is gone on with; None where nothing is."""
+def _resumed(config_name: str, overrides: list[Override], multirun: bool) -> foreign.Resumed | None:
+    """What is gone on with, where something is."""
     values = {override.key_or_group: override.value() for override in overrides}
     if values.get("sweep.resume") is not None:
         return _with_sweep(str(values["sweep.resume"]), overrides)
@@ -100,8 +103,8 @@ def _config_problems(config_name: str, options: list[list[str]], values: list[Ov
     return problems
 
 
-def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> list[str]:
-    """The overrides of the run to go on with, those given now, and its folder."""
+def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> foreign.Resumed | None:
+    """The run to go on with, where there is one."""
     value = next(override for override in overrides if override.key_or_group == "resume").value()
     rest = [override for override in overrides if override.key_or_group != "resume"]
     texts = [override.input_line or "" for override in rest]
@@ -110,37 +113,45 @@ def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> li
     folders = ["outputs", *(str(override.value()) for override in rest if override.key_or_group == "hydra.run.dir")]
     run = find_run(str(value), config_name, texts, [Path(folder) for folder in folders])
     if run is None:
-        return texts
-    new = [] if value == "auto" else texts
+        return foreign.Resumed([foreign.Said(override, by_user=True) for override in rest], Path())
+    kept = compose(config_name, run.overrides, return_hydra_config=True).hydra.runtime.choices
     for override in rest:
-        if new and options_of(override):
+        if value != "auto" and options_of(override) and str(override.value()) != str(kept.get(override.key_or_group)):
             raise UserError(
                 f"{override.input_line}: a run that goes on keeps its {override.key_or_group}; "
                 f"to start another from its weights: init_from={value}"
             )
     start = str(value) if str(value).endswith(".ckpt") else run.folder
-    return [*run.overrides, *new, f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"]
+    place = parse([f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"], [])
+    told = [] if value == "auto" else run.told  # what is typed is the same config, and trusted
+    return foreign.Resumed(foreign.merge(told, [*rest, *place]), run.folder / "overrides.yaml")
 
 
-def _with_sweep(value: str, overrides: list[Override]) -> list[str]:
-    """The overrides of the sweep to go on with, and those given now, of which the last counts for each key.
-
-    What is executed is not for the folder to say.
-    """
-    record = read_record(Path(value))
-    given = {override.key_or_group: override.input_line or "" for override in overrides}
-    foreign = [text for text in record.command if re.match(FOREIGN, text) and text.partition("=")[0] not in given]
-    if foreign:
-        raise UserError(f"sweep.resume={value}: sweep.yaml may not hold {foreign[0]}; give it again")
+def _with_sweep(value: str, overrides: list[Override]) -> foreign.Resumed:
+    """The sweep to go on with. What is executed is not for its folder to say."""
+    folder = Path(value)
+    if folder.is_dir():
+        check_place(folder)
+    record = read_record(folder)
+    told = parsed_overrides(record.command, folder / "sweep.yaml")
+    given = {key_of(override) for override in overrides}
+    for override in told:
+        text = override.input_line or ""
+        if re.match(FOREIGN, text.lstrip("+~ ")) and key_of(override) not in given:
+            raise UserError(f"sweep.resume={value}: sweep.yaml may not hold {shown(text)}; give it again")
     launcher = [] if "hydra/launcher" in given else record.hydra
-    foreign = [text for text in launcher if not re.fullmatch(HARMLESS, text)]
-    if foreign:
+    if not all(re.fullmatch(HARMLESS, text) for text in launcher):
         raise UserError(
-            f"sweep.resume={value}: was run with {' '.join(launcher)}; give that again, or hydra/launcher=..."
+            f"sweep.resume={value}: was run with {shown(' '.join(launcher))}; give that again, or hydra/launcher=..."
         )
-    place = [f"sweep.name={quoted(record.name)}", f"hydra.sweep.dir={quoted(value)}"]
-    then = [*launcher, *record.command, f"sweep.n_trials={record.n_trials}", *place]
-    return list({**{text.partition("=")[0]: text for text in then}, **given}.values())
+    place = [
+        f"sweep.n_trials={record.n_trials}",
+        f"sweep.name={quoted(record.name)}",
+        f"hydra.sweep.dir={quoted(value)}",
+    ]
+    return foreign.Resumed(
+        foreign.merge([*parse(launcher, []), *told, *parse(place, [])], overrides), folder / "sweep.yaml"
+    )
 
 
 def sentence(error: Exception) -> str:

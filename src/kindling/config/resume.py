@@ -1,24 +1,29 @@
 """`resume=RUN` on the command line: the run goes on in its folder, with the overrides that it was started with.
 
 The rest of a run's config is composed anew. What the folder says is not trusted: overrides of Hydra's own are refused,
-and what the config names is checked before it is built.
+and the others are held against what the user says (foreign.py).
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra import compose
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kindling.config.overrides import PARTS
-from kindling.errors import UserError
-from kindling.folders import is_locked
+from kindling.config.overrides import PARTS, parse
+from kindling.errors import UserError, shown
+from kindling.folders import check_contained, is_locked
+from kindling.trust.plain import plain_problems
 
 ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
+NOT_FOR_A_FOLDER = r"allowed_packages$|run_dir$|resume$|sweep($|[./])"  # to say: what may be built, and where it is
+MOST_CHANGES = 5  # that a sentence names
 
 
 class Started:
@@ -26,8 +31,9 @@ class Started:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
+        check_place(folder)
         try:
-            self.overrides: list[str] = [str(text) for text in OmegaConf.load(folder / "overrides.yaml")]
+            told: Any = OmegaConf.to_container(OmegaConf.load(folder / "overrides.yaml"))
             config: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
             self.config: dict[str, Any] = config
             self.run_dir = str(config["run_dir"])
@@ -37,14 +43,15 @@ class Started:
                 f"resume={folder}: is not the folder of a run: it has no {Path(error.filename).name}"
             ) from None
         except Exception as error:  # whatever a damaged file makes a parser say
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
-        # What may be built from the folder is not for the folder to say; where it is, it cannot know.
-        elsewhere = ("allowed_packages", "run_dir=")
-        self.overrides = [text for text in self.overrides if not text.lstrip("+~").startswith(elsewhere)]
-        foreign = [text for text in self.overrides if text.lstrip("+~").startswith("hydra")]
-        if foreign:
-            raise UserError(f"resume={folder}: overrides.yaml may not hold {foreign[0]}")
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise UserError(f"resume={folder}: a file of the run is damaged ({shown(reason)})") from None
+        for problem in plain_problems(self.config):
+            raise UserError(f"resume={folder}: config.yaml is damaged ({problem})")
+        if not isinstance(told, list) or not isinstance(self.summary, dict):
+            raise UserError(f"resume={folder}: a file of the run is damaged (overrides.yaml or summary.json)")
+        overrides = parsed_overrides([str(text) for text in told], folder / "overrides.yaml")
+        self.told = [override for override in overrides if not re.match(NOT_FOR_A_FOLDER, key_of(override))]
+        self.overrides = [override.input_line or "" for override in self.told]
 
     def is_running(self) -> bool:
         try:
@@ -62,11 +69,62 @@ class Started:
         except (HydraException, OmegaConfBaseException) as error:
             return [str(error).splitlines()[0]]
         now, then = dict(flat(composed)), dict(flat(self.config))
-        keys = [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]
-        return [f"{key} is {now.get(key)}, was {then.get(key)}" for key in keys if now.get(key) != then.get(key)]
+        sources = dict(flat(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+        changes = []
+        for key in [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]:
+            if now.get(key) == then.get(key):
+                continue
+            source = str(sources.get(key, ""))
+            if is_computed(sources, source):  # which may hold a secret
+                changes.append(f"{shown(key)} is what {shown(source)} gives, which was something else")
+            else:
+                changes.append(f"{shown(key)} is {shown(str(now.get(key)))}, was {shown(str(then.get(key)))}")
+        return changes
 
 
-def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def check_place(folder: Path) -> None:
+    """Raises:
+    UserError: where something that is written into the folder would land elsewhere.
+    """
+    if "${" in str(folder.absolute()):
+        raise UserError(f"{shown(str(folder))}: a folder with ${{ in its name would be computed; rename it")
+    check_contained(folder)
+
+
+def parsed_overrides(texts: Sequence[str], file: Path) -> list[Override]:
+    """The overrides that a file of a folder holds.
+
+    Raises:
+        UserError: where it holds something else, or speaks of Hydra itself, which executes what it is told.
+    """
+    problems: list[str] = []
+    overrides = list(parse(texts, problems))
+    if problems:
+        raise UserError(f"{file} is damaged: {shown(problems[0])}")
+    for override in overrides:
+        if override.key_or_group.startswith("hydra") or (override.package or "").startswith("hydra"):
+            raise UserError(f"{file.parent}: {file.name} may not hold {shown(override.input_line or '')}")
+    return overrides
+
+
+def key_of(override: Override) -> str:
+    """Without the signs of Hydra's grammar: `+key` and `++key` set key."""
+    return override.get_key_element().lstrip("+~")
+
+
+def is_computed(sources: Mapping[str, Any], text: str, depth: int = 0) -> bool:
+    """Whether an interpolation leads to anything but values of the config: the environment, the time."""
+    names = re.findall(r"\$\{([^${}]*)\}", text)
+    if len(names) != text.count("${") or depth > 9:
+        return True
+    for name in names:
+        leaves = [str(value) for key, value in sources.items() if f"{key}.".startswith(f"{name}.")]
+        if not re.fullmatch(r"\w[\w.]*", name) or any(is_computed(sources, leaf, depth + 1) for leaf in leaves):
+            return True
+    return False
+
+
+def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every full key with its value."""
     for key, value in node.items():
         if isinstance(value, dict) and value:
@@ -100,7 +158,8 @@ def find_run(value: str, config_name: str, overrides: list[str], folders: list[P
         raise UserError(f"resume={value}: the run is still going")
     changes = run.changes(config_name, run.overrides)
     if changes:
-        raise UserError(f"resume={value}: conf/ has changed since the run was started: {'; '.join(changes)}")
+        told = changes[:MOST_CHANGES] + [f"and {len(changes) - MOST_CHANGES} more"] * (len(changes) > MOST_CHANGES)
+        raise UserError(f"resume={value}: conf/ has changed since the run was started: {'; '.join(told)}")
     return run
 
 

@@ -11,11 +11,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from kindling.checkpoints import trust
 from kindling.checkpoints.format import load
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
-from kindling.config.checks import idle_parts, problems, resolved
+from kindling.config.checks import idle_parts, problems
 from kindling.errors import Pruned, UserError, listed
 from kindling.folders import locked
 from kindling.process import exit_codes, quiet, rank
@@ -25,6 +24,7 @@ from kindling.running.build import Parts, build
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
 from kindling.running.summary import open_summary
+from kindling.trust.targets import unknown_packages
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     with open_dict(cfg):
         cfg.pop("sweep", None)
     resume, cfg.resume = cfg.resume, None  # how a run was started once more is no part of what it is
-    check(cfg, asked, resume, checked)
+    if not checked:
+        check(cfg, asked)
     leave_out_idle_parts(cfg)
     checkpoint = checkpoint_to_go_on_from(resume) if resume else None
     run_dir = Path(cfg.run_dir)
@@ -76,14 +77,11 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     return Run(run_dir)
 
 
-def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> None:
+def check(cfg: DictConfig, asked: Asked) -> None:
     """Raises:
-    UserError: with every mistake in the config, and where it goes on with what a folder says, all that is foreign.
+    UserError: with every mistake in the config.
     """
-    found = [] if checked else problems(cfg, asked)
-    plain: Any = None if found else resolved(cfg)
-    if resume and plain:
-        found += trust.problems(plain, cfg.allowed_packages)
+    found = problems(cfg, asked)
     if found:
         run_dir = Path(cfg.run_dir)
         if run_dir.is_dir() and not any(run_dir.iterdir()):
@@ -102,7 +100,7 @@ def leave_out_idle_parts(cfg: DictConfig) -> None:
 
 def begin(cfg: DictConfig, parts: Parts) -> None:
     """What a run does at its start alone."""
-    for package in sorted(trust.unknown_packages(OmegaConf.to_container(cfg), cfg.allowed_packages)):
+    for package in sorted(unknown_packages(OmegaConf.to_container(cfg), cfg.allowed_packages)):
         log.info(
             f"{package} is not from this checkout: to come back to this run, name it in allowed_packages "
             "(conf/train.yaml, or allowed_packages=[...])"

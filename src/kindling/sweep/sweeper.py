@@ -51,7 +51,7 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
         space={key: distribution_to_json(distribution) for key, distribution in space.swept.items()},
     )
     if settings.resume or not (folder / "sweep.yaml").exists():
-        check(config, space, loader, trusted=not settings.resume)
+        check(config, space, loader)
     context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
     record = claim(folder, record, job_configs(config, space, loader))
