@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from kindling.text import printable
+
 OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # and not bugs
 
 
@@ -25,7 +27,7 @@ def told_in_a_sentence() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error), keep=chr(10))}")
     except OSError as error:
         if error.filename is None and error.errno not in OF_THE_MACHINE:
             raise
@@ -46,11 +48,6 @@ def listed(problems: Iterable[str]) -> str:
     """One problem as it is; several as a list, each once."""
     unique = list(dict.fromkeys(problems))
     return unique[0] if len(unique) == 1 else f"{len(unique)} mistakes in the configuration\n  " + "\n  ".join(unique)
-
-
-def printable(text: str) -> str:
-    """Text of others, on one line, without what steers a terminal or turns its writing around."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def shown(text: str, length: int = 80) -> str:

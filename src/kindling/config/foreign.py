@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import choosing, combinations, parse, values_of
 from kindling.config.resume import flat, is_computed, key_of, quoted
-from kindling.errors import UserError, listed, printable, shown
+from kindling.errors import UserError, listed, shown
+from kindling.text import printable
 
 
 @dataclass(frozen=True)

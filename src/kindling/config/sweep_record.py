@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
 from kindling.errors import UserError, shown
-from kindling.folders import write_whole
+from kindling.folders import is_name, write_whole
 
 # Keys that say how, where or how long, not what is swept.
 CHANGEABLE = (
@@ -61,7 +61,11 @@ def read_record(folder: Path) -> Record:
     """
     file = folder / "sweep.yaml"
     try:
-        return TypeAdapter(Record).validate_python(OmegaConf.to_container(OmegaConf.load(file)))
+        record = TypeAdapter(Record).validate_python(OmegaConf.to_container(OmegaConf.load(file)))
+        names = [record.name, record.sweep, *record.objectives, *record.space]
+        if is_name(record.name) and all(map(str.isprintable, names)):
+            return record
+        reason = "a name in it is none"
     except FileNotFoundError:
         raise UserError(
             f"{folder}: is not the folder of a sweep; name one with a sweep.yaml in it, such as outputs/sweeps/NAME"

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from kindling.config.resume import flat
 from kindling.errors import UserError, did_you_mean
 from kindling.folders import SPREADS, read_summary
+from kindling.text import printable
 
 DEFAULT_SCORES = ("test/acc", "test/rmse", "test/loss")  # the first of these that there is, tells the best run
 LOWER_IS_BETTER = ("loss", "mae", "rmse")
@@ -28,7 +29,7 @@ def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
         raise UserError(f"{root}: no such folder; name the one that the runs are in (scripts/runs.py: --in FOLDER)")
     rows = [row(file.parent) for file in root.rglob("summary.json")]
     rows.sort(key=lambda row: (str(row["started"]), row["folder"]))
-    table = pd.DataFrame(rows)
+    table = as_text(pd.DataFrame(rows))
     names = sorted(score_names(table))
     return table.reindex(columns=["status", "model", "data", *names, "epochs", "seed", "started", "folder"])
 
@@ -44,6 +45,12 @@ def scores(summary: dict[str, Any]) -> dict[str, float]:
     monitor, metrics = summary.get("monitor", {}), summary.get("metrics", {})
     best = {monitor["name"]: monitor["best"]} if monitor.get("name") and "best" in monitor else {}
     return {**best, **{name: value for name, value in metrics.items() if not name.endswith(SPREADS)}}
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Fit for a terminal, whoever has made the runs."""
+    written = table.map(lambda value: printable(value) if isinstance(value, str) else value)
+    return written.rename(columns=lambda name: printable(str(name)))
 
 
 def score_names(table: pd.DataFrame) -> list[str]:
@@ -96,8 +103,8 @@ def compare_runs(first: str | Path, second: str | Path) -> pd.DataFrame:
     for left, right in (configs, measured):
         for key in [*left, *(key for key in right if key not in left)]:
             if left.get(key, "") != right.get(key, ""):
-                rows[key] = [left.get(key, ""), right.get(key, "")]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[str(folder) for folder in folders])
+                rows[printable(key)] = [left.get(key, ""), right.get(key, "")]
+    return as_text(pd.DataFrame.from_dict(rows, orient="index", columns=[str(folder) for folder in folders]))
 
 
 def settings(folder: Path) -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ import pandas as pd
 from kindling.report.axes import number
 from kindling.report.sweep_folder import SweepFolder, key_of
 from kindling.report.tables import best, scores, settings
+from kindling.text import printable
 
 NOT_OF_THE_JOB = ("sweep", "hydra", "resume")  # keys that say how the jobs were made, not what one of them is
 UNKNOWN = "(overrides.yaml of this job cannot be read)"
@@ -47,7 +48,7 @@ class Contents:
 
     @property
     def command(self) -> str:
-        return shlex.join(["python", "train.py", "-m", *self.sweep.command])
+        return printable(shlex.join(["python", "train.py", "-m", *self.sweep.command]))
 
     @property
     def verdict(self) -> str:
@@ -86,7 +87,7 @@ class Contents:
     def command_of(self, job: int) -> str:
         """What trains this job again, in a shell; a sentence where that is not known."""
         overrides = [text for text in self.sweep.overrides(job) if not is_of_the_sweep(key_of(text))]
-        return shlex.join(["python", "train.py", *overrides]) if overrides else UNKNOWN
+        return printable(shlex.join(["python", "train.py", *overrides])) if overrides else UNKNOWN
 
     def jobs(self) -> tuple[list[str], Rows]:
         """Best first, then those without a score, by number."""

@@ -1,5 +1,6 @@
 """The figures of a run, written as PNG files into its folder."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 
 from kindling import abilities
+from kindling.folders import write_whole
 
 DIVIDED = (FSDPStrategy, ModelParallelStrategy, DeepSpeedStrategy)  # the model among the processes
 
@@ -44,5 +46,7 @@ def draw(run_dir: Path, model: L.LightningModule | None = None, datamodule: Any 
 
 
 def save(run_dir: Path, name: str, figure: Any) -> None:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
     (run_dir / "figures").mkdir(exist_ok=True)
-    figure.savefig(run_dir / "figures" / f"{name}.png", dpi=120)
+    write_whole(run_dir / "figures" / f"{name}.png", picture.getvalue())

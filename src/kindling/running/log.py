@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from kindling.process import rank
+from kindling.text import Formatter
 
 
 @contextmanager
@@ -19,8 +20,9 @@ def log_to(run_dir: Path) -> Iterator[None]:
         return
     logger = logging.getLogger("kindling")
     screen = logging.StreamHandler(sys.stdout)
+    screen.setFormatter(Formatter())
     file = logging.FileHandler(run_dir / "train.log", delay=True)
-    file.setFormatter(logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
+    file.setFormatter(Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
     level = logger.level
     logger.setLevel(logging.INFO)
     for handler in (screen, file):

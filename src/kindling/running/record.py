@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from kindling import abilities
 from kindling import lightning_internals as internals
 from kindling.errors import UserError, did_you_mean
-from kindling.folders import write_whole
+from kindling.folders import follow_no_link, write_whole
 from kindling.running.callbacks import Late
 
 
@@ -89,7 +89,7 @@ class Record(Late):
             rows = self._rows() if exists else []
             self._write([*rows[: self.num_rows - 1], self.last])
             return
-        with self.path.open("a", newline="") as file:
+        with open(self.path, "a", newline="", opener=follow_no_link) as file:  # noqa: PTH123
             file.write(self._lines([row], self._columns()))
 
     def _writes(self, trainer: L.Trainer) -> bool:

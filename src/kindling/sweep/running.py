@@ -28,6 +28,7 @@ from kindling.running import figures
 from kindling.sweep.job import is_unfinished, record_failure
 from kindling.sweep.space import Space
 from kindling.sweep.study import Queue
+from kindling.text import printable
 
 
 class Sweep:
@@ -106,7 +107,9 @@ class Sweep:
                 self.settle(trial.number, None)
                 continue
             swept = "  ".join(f"{key}={trial.params[key]}" for key in self.space.swept)
-            print(f"job {trial.number}: {swept}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True)
+            print(
+                f"job {trial.number}: {printable(swept)}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True
+            )
             overrides = self.space.overrides(trial.params)
             run_dir.mkdir(exist_ok=True)
             write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
@@ -161,7 +164,7 @@ def outcome(summary: dict[str, Any], values: dict[str, float | None]) -> str:
     if "error" in summary:
         told = [f"{summary['error']['type']}: {summary['error']['message']}"]
     seconds = sum(summary.get("seconds", {}).values())
-    return "  ".join([summary["status"], *told, f"({seconds:.1f} s)"])
+    return printable("  ".join([summary["status"], *told, f"({seconds:.1f} s)"]))
 
 
 def left_behind(run_dir: Path) -> str | None:

@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from kindling.folders import is_locked
+from kindling.folders import follow_no_link, is_locked
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -47,7 +47,7 @@ def open_storage(folder: Path, url: str | None) -> str | BaseStorage:
     lock = JournalLock(path)
     with lock.lock:
         if path.exists() and not (written := path.read_bytes()).endswith(b"\n"):
-            with path.open("r+b") as file:  # a full disk cuts a line short; with it, the whole file counts as damaged
+            with open(path, "r+b", opener=follow_no_link) as file:  # noqa: PTH123  # a full disk cuts a line short; with it, the whole file counts as damaged
                 file.truncate(written.rfind(b"\n") + 1)
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 
@@ -144,7 +144,7 @@ class Queue:
         return worker is not None and self._path(worker).exists() and is_locked(self._path(worker))
 
     def _path(self, worker: str) -> Path:
-        return self.folder / ".workers" / f"{worker}.lock"
+        return self.folder / ".workers" / f"{Path(worker).name}.lock"
 
 
 def reopened(study: optuna.Study, number: int) -> Trial:

@@ -14,8 +14,8 @@ from optuna.samplers import BaseSampler
 
 from kindling.config.resume import flat
 from kindling.config.sweep_record import Record, by_key, differences, read_record
-from kindling.errors import UserError
-from kindling.folders import write_whole
+from kindling.errors import UserError, shown
+from kindling.folders import check_contained, is_name, write_whole
 from kindling.process import quiet
 from kindling.sweep.checks import check, job_configs
 from kindling.sweep.loader import SweepConfigLoader
@@ -38,6 +38,8 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     settings, folder = config.sweep, Path(config.hydra.sweep.dir)
     option = config.hydra.runtime.choices.sweep
     check_settings(config)
+    if folder.is_dir():
+        check_contained(folder)
     space = read_space(arguments, hydra_context.config_loader, grid=option == "grid")
     loader = SweepConfigLoader(hydra_context.config_loader, [*space.swept, *OF_A_JOB])
     trials = space.grid() if option == "grid" else [{}] * (settings.n_trials or 0)
@@ -77,7 +79,7 @@ def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> R
                 configs_then: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
                 changes = differences(dict(flat(configs)), dict(flat(configs_then)))
             if changes:
-                told = "; ".join(changes)
+                told = shown("; ".join(changes), 500)
                 raise UserError(f"{folder} holds another sweep: {told}; choose another sweep.name, or undo that")
             if record.n_trials < then.n_trials:
                 raise UserError(
@@ -95,6 +97,11 @@ def check_settings(config: DictConfig) -> None:
     UserError: where a setting of the sweep makes no sense.
     """
     settings, objectives = config.sweep, objectives_of(config)
+    if not isinstance(settings.name, str | int) or not is_name(str(settings.name)):
+        raise UserError(
+            f"sweep.name={settings.name}: should name a folder in outputs/sweeps, like lr or mnist/lr; "
+            "hydra.sweep.dir=FOLDER puts a sweep elsewhere"
+        )
     for key in ("n_trials", "max_failures", "batch_size"):
         value = settings[key]
         if value is not None and (type(value) is not int or value < 1):
