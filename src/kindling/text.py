@@ -4,7 +4,7 @@ import logging
 
 
 def printable(text: str, keep: str = "") -> str:
-    """Without what steers a terminal or turns its writing around; line ends too are shown, unless they are to `keep`."""
+    """Without what steers a terminal or turns its writing around; nor line ends, unless they are to `keep`."""
     return "".join(sign if sign.isprintable() or sign in keep else ascii(sign)[1:-1] for sign in text)
 
 

@@ -17,9 +17,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config import foreign
-from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems
-from kindling.config.resume import check_place, find_run, key_of, parsed_overrides, quoted
+from kindling.config.overrides import choosing, combinations, parse, value_problems
+from kindling.config.resume import find_run, quoted
 from kindling.config.sweep_record import read_record
+from kindling.config.told import check_place, key_of, parsed_overrides
 from kindling.errors import UserError, listed, shown, told_in_a_sentence
 
 # `${unique:}` in a folder's name: two runs that start in the same second do not share it.
@@ -114,9 +115,10 @@ def _with_run(config_name: str, overrides: list[Override], multirun: bool) -> fo
     run = find_run(str(value), config_name, texts, [Path(folder) for folder in folders])
     if run is None:
         return foreign.Resumed([foreign.Said(override, by_user=True) for override in rest], Path())
-    kept = compose(config_name, run.overrides, return_hydra_config=True).hydra.runtime.choices
-    for override in rest:
-        if value != "auto" and options_of(override) and str(override.value()) != str(kept.get(override.key_or_group)):
+    chosen = [o for o in choosing(rest) if o.input_line not in run.overrides and value != "auto"]
+    kept = compose(config_name, run.overrides, return_hydra_config=True).hydra.runtime.choices if chosen else {}
+    for override in chosen:
+        if override.is_delete() or str(override.value()) != str(kept.get(override.key_or_group)):
             raise UserError(
                 f"{override.input_line}: a run that goes on keeps its {override.key_or_group}; "
                 f"to start another from its weights: init_from={value}"

@@ -19,7 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import choosing, combinations, parse, values_of
-from kindling.config.resume import flat, is_computed, key_of, quoted
+from kindling.config.resume import flat, quoted
+from kindling.config.told import is_computed, key_of
 from kindling.errors import UserError, listed, shown
 from kindling.text import printable
 
@@ -55,7 +56,7 @@ def merge(told: Sequence[Override], typed: Sequence[Override]) -> list[Said]:
 
 @dataclass(frozen=True)
 class Resumed:
-    """What is gone on with: all overrides, and the `file` in its folder that holds those which the user has not typed."""
+    """What is gone on with: all overrides, and the `file` of the folder with those that the user has not typed."""
 
     said: list[Said]
     file: Path
@@ -73,10 +74,13 @@ class Resumed:
             raise UserError(f"{self.file}: {shown(str(error).partition(chr(10))[0], 300)}") from None
         if found:
             keys = [re.split("[=:]", problem)[0] for problem in found]
-            again = [o.input_line or "" for o in told if any(_about(key_of(o), key) for key in keys)]
+            values = [o for o in told if not choosing([o])]
+            again = [o.input_line or "" for o in values if any(_about(key_of(o), key) for key in keys)]
             typed = printable(shlex.join(again or [f"{key}=..." for key in keys]))
             join = "; " if len(found) == 1 else "\n"
-            raise UserError(f"{listed(found)}{join}{self.file} says so; if you want it, say so yourself: {typed}")
+            raise UserError(
+                f"{listed(found)}{join}so says {self.file}; to have it so, repeat it on the command line: {typed}"
+            )
 
 
 def _about(part: str, key: str) -> bool:

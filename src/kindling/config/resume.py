@@ -6,19 +6,19 @@ and the others are held against what the user says (foreign.py).
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kindling.config.overrides import PARTS, parse
+from kindling.config.overrides import PARTS
+from kindling.config.told import check_place, is_computed, key_of, parsed_overrides
 from kindling.errors import UserError, shown
-from kindling.folders import check_contained, is_locked
+from kindling.folders import is_locked
 from kindling.trust.plain import plain_problems
 
 ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
@@ -80,48 +80,6 @@ class Started:
             else:
                 changes.append(f"{shown(key)} is {shown(str(now.get(key)))}, was {shown(str(then.get(key)))}")
         return changes
-
-
-def check_place(folder: Path) -> None:
-    """Raises:
-    UserError: where something that is written into the folder would land elsewhere.
-    """
-    if "${" in str(folder.absolute()):
-        raise UserError(f"{shown(str(folder))}: a folder with ${{ in its name would be computed; rename it")
-    check_contained(folder)
-
-
-def parsed_overrides(texts: Sequence[str], file: Path) -> list[Override]:
-    """The overrides that a file of a folder holds.
-
-    Raises:
-        UserError: where it holds something else, or speaks of Hydra itself, which executes what it is told.
-    """
-    problems: list[str] = []
-    overrides = list(parse(texts, problems))
-    if problems:
-        raise UserError(f"{file} is damaged: {shown(problems[0])}")
-    for override in overrides:
-        if override.key_or_group.startswith("hydra") or (override.package or "").startswith("hydra"):
-            raise UserError(f"{file.parent}: {file.name} may not hold {shown(override.input_line or '')}")
-    return overrides
-
-
-def key_of(override: Override) -> str:
-    """Without the signs of Hydra's grammar: `+key` and `++key` set key."""
-    return override.get_key_element().lstrip("+~")
-
-
-def is_computed(sources: Mapping[str, Any], text: str, depth: int = 0) -> bool:
-    """Whether an interpolation leads to anything but values of the config: the environment, the time."""
-    names = re.findall(r"\$\{([^${}]*)\}", text)
-    if len(names) != text.count("${") or depth > 9:
-        return True
-    for name in names:
-        leaves = [str(value) for key, value in sources.items() if f"{key}.".startswith(f"{name}.")]
-        if not re.fullmatch(r"\w[\w.]*", name) or any(is_computed(sources, leaf, depth + 1) for leaf in leaves):
-            return True
-    return False
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

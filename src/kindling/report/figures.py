@@ -91,7 +91,7 @@ def importances(shares: pd.DataFrame) -> Figure:
     height = 0.8 / len(names)
     for index, name in enumerate(names):
         at = np.arange(len(shares)) + (len(names) - 1 - 2 * index) * height / 2
-        bars = axes.barh(at, shares[name], height=height, label=shortened(name, 36))
+        bars = axes.barh(at, shares[name], height=height, label=shortened(str(name), 36))
         axes.bar_label(bars, [f"{share:.0%}" for share in shares[name]], padding=3, fontsize=8)
     axes.set_yticks(range(len(shares)), [shortened_key(key, 42) for key in shares["parameter"]])
     axes.set(xlim=(0, 1.15 * shares[names].to_numpy().max()), xlabel="share of the variance")

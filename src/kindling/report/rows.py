@@ -29,7 +29,7 @@ def append(sweep: str | Path, job: int) -> None:
         cut_torn_line(of.table)
         columns = header(of.table)
         if set(row) <= set(columns):
-            with open(of.table, "a", newline="", encoding="utf-8", opener=follow_no_link) as file:  # noqa: PTH123
+            with open(of.table, "a", newline="", encoding="utf-8", opener=follow_no_link) as file:
                 file.write(lines([row], columns))
         else:  # the first row, or a metric that comes up later: it gets a column, empty in the rows before
             rows = read_rows(of.table)
@@ -60,7 +60,7 @@ def cut_torn_line(path: Path) -> None:
     """A process that was killed in the middle of a line: its end is lost, and the next line may not join it."""
     if not path.exists():
         return
-    with open(path, "r+b", opener=follow_no_link) as file:  # noqa: PTH123
+    with open(path, "r+b", opener=follow_no_link) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL))
         tail = file.read()

@@ -89,7 +89,7 @@ class Record(Late):
             rows = self._rows() if exists else []
             self._write([*rows[: self.num_rows - 1], self.last])
             return
-        with open(self.path, "a", newline="", opener=follow_no_link) as file:  # noqa: PTH123
+        with open(self.path, "a", newline="", opener=follow_no_link) as file:
             file.write(self._lines([row], self._columns()))
 
     def _writes(self, trainer: L.Trainer) -> bool:

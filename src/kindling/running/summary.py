@@ -21,8 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.config.asked import Asked
 from kindling.errors import Pruned, UserError
-from kindling.folders import PROJECT, write_whole
+from kindling.folders import PROJECT, read_summary, write_whole
 from kindling.process import INTERRUPTED, rank
+
+KINDS = {"started": str, "resumed": list, **dict.fromkeys(("data", "metrics", "monitor", "seconds", "loggers"), dict)}
 
 
 class Summary(dict[str, Any]):
@@ -85,7 +87,7 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
     enabled = rank() == 0
     if enabled:
         if resume:
-            before = json.loads((run_dir / "summary.json").read_text())
+            before = known(read_summary(run_dir))
         elif holds_a_run(run_dir):
             raise UserError(
                 f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
@@ -99,6 +101,15 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
     now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     history = {"started": before.get("started", now), "resumed": [*before.get("resumed", []), *[now] * resume]}
     return Summary(run_dir / "summary.json", enabled, **{**before, **history, "seed": cfg.seed, **about})
+
+
+def known(summary: dict[str, Any]) -> dict[str, Any]:
+    """What is gone on with of a summary that nobody vouches for: fields of the kind that they should be."""
+    before = {key: value for key, value in summary.items() if isinstance(value, KINDS.get(key, object))}
+    seconds, loggers = before.get("seconds", {}), before.get("loggers", {})
+    before["seconds"] = {phase: value for phase, value in seconds.items() if isinstance(value, int | float)}
+    before["loggers"] = {name: text for name, text in loggers.items() if re.fullmatch(r"[\w.-]+", str(text))}
+    return before
 
 
 def holds_a_run(run_dir: Path) -> bool:

@@ -47,7 +47,8 @@ def open_storage(folder: Path, url: str | None) -> str | BaseStorage:
     lock = JournalLock(path)
     with lock.lock:
         if path.exists() and not (written := path.read_bytes()).endswith(b"\n"):
-            with open(path, "r+b", opener=follow_no_link) as file:  # noqa: PTH123  # a full disk cuts a line short; with it, the whole file counts as damaged
+            # A full disk cuts a line short; with it, the whole file would count as damaged.
+            with open(path, "r+b", opener=follow_no_link) as file:
                 file.truncate(written.rfind(b"\n") + 1)
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 

@@ -70,7 +70,7 @@ def _target_problems(path: str, node: Any, packages: Collection[str], trusted: A
     elif target in FUNCTIONS:
         own = {name for name, value in node.items() if name in known and known[name] == value}
         for argument in [str(name) for name in node if name not in FUNCTIONS[target] | {"_target_"} | own]:
-            yield f"{shown(path)}.{shown(argument)}: a checkpoint may not set this; set it on the command line"
+            yield f"{shown(path)}.{shown(argument)}: a checkpoint may not set this"
     else:
         yield from (f"{key}: {reason}" for reason in _class_problems(target, packages))
 
