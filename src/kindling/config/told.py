@@ -11,6 +11,8 @@ from kindling.config.overrides import parse
 from kindling.errors import UserError, shown
 from kindling.folders import check_contained
 
+MOST_REFERENCES = 20  # ten that are doubled each time make a thousand of one
+
 
 def check_place(folder: Path) -> None:
     """Raises:
@@ -31,6 +33,8 @@ def parsed_overrides(texts: Sequence[str], file: Path) -> list[Override]:
     overrides = list(parse(texts, problems))
     if problems:
         raise UserError(f"{file} is damaged: {shown(problems[0])}")
+    if sum(text.count("${") for text in texts) > MOST_REFERENCES:
+        raise UserError(f"{file} was not read: it refers to other keys more than {MOST_REFERENCES} times")
     for override in overrides:
         if override.key_or_group.startswith("hydra") or (override.package or "").startswith("hydra"):
             raise UserError(f"{file.parent}: {file.name} may not hold {shown(override.input_line or '')}")
@@ -42,13 +46,15 @@ def key_of(override: Override) -> str:
     return override.get_key_element().lstrip("+~")
 
 
-def is_computed(sources: Mapping[str, Any], text: str, depth: int = 0) -> bool:
+def is_computed(sources: Mapping[str, Any], text: str) -> bool:
     """Whether an interpolation leads to anything but values of the config: the environment, the time."""
-    names = re.findall(r"\$\{([^${}]*)\}", text)
-    if len(names) != text.count("${") or depth > 9:
-        return True
-    for name in names:
-        leaves = [str(value) for key, value in sources.items() if f"{key}.".startswith(f"{name}.")]
-        if not re.fullmatch(r"\w[\w.]*", name) or any(is_computed(sources, leaf, depth + 1) for leaf in leaves):
+    left, seen = [text], set[str]()
+    while left:
+        text = left.pop()
+        names = re.findall(r"\$\{([^${}]*)\}", text)
+        if len(names) != text.count("${") or not all(re.fullmatch(r"\w[\w.]*", name) for name in names):
             return True
+        for name in set(names) - seen:
+            seen.add(name)
+            left += [str(value) for key, value in sources.items() if f"{key}.".startswith(f"{name}.")]
     return False

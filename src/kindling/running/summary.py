@@ -24,7 +24,8 @@ from kindling.errors import Pruned, UserError
 from kindling.folders import PROJECT, read_summary, write_whole
 from kindling.process import INTERRUPTED, rank
 
-KINDS = {"started": str, "resumed": list, **dict.fromkeys(("data", "metrics", "monitor", "seconds", "loggers"), dict)}
+KINDS: dict[str, type] = {"started": str, "resumed": list}
+KINDS |= dict.fromkeys(("data", "metrics", "monitor", "seconds", "loggers"), dict)
 
 
 class Summary(dict[str, Any]):
@@ -33,7 +34,7 @@ class Summary(dict[str, Any]):
     Only a process where it is `enabled` touches the file.
     """
 
-    def __init__(self, path: Path, enabled: bool, **fields: Any) -> None:
+    def __init__(self, path: Path, enabled: bool, /, **fields: Any) -> None:
         super().__init__({"metrics": {}, "seconds": {}, **fields, "status": "running"})
         self.pop("error", None)
         self.path = path
@@ -105,7 +106,7 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
 
 def known(summary: dict[str, Any]) -> dict[str, Any]:
     """What is gone on with of a summary that nobody vouches for: fields of the kind that they should be."""
-    before = {key: value for key, value in summary.items() if isinstance(value, KINDS.get(key, object))}
+    before: dict[str, Any] = {key: value for key, value in summary.items() if isinstance(value, KINDS.get(key, object))}
     seconds, loggers = before.get("seconds", {}), before.get("loggers", {})
     before["seconds"] = {phase: value for phase, value in seconds.items() if isinstance(value, int | float)}
     before["loggers"] = {name: text for name, text in loggers.items() if re.fullmatch(r"[\w.-]+", str(text))}
