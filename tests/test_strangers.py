@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -9,18 +10,31 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import hydra
+import pandas as pd
 import pytest
+import torch
 import yaml
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution, distribution_to_json
 
-from conftest import CONF, compose_unchecked
-from kindling import compose, train
+import export
+import predict
+import runs
+from conftest import CONF, Process, compose_unchecked
+from kindling import compose, report, train
+from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config import foreign
+from kindling.config.command_line import check_command_line
 from kindling.config.resume import quoted
 from kindling.config.told import parsed_overrides
-from kindling.errors import UserError
+from kindling.errors import UserError, told_in_a_sentence
+from kindling.folders import is_name
+from kindling.sweep.sweeper import check_settings
+from kindling.text import Formatter, no_formula
 
 SECRET = "the-password"
 CALM = ["model=xor", "trainer=cpu", "data.batch_size=4", "trainer.max_epochs=2"]
@@ -264,3 +278,197 @@ def test_a_folder_that_says_too_much_is_refused(words: str, overrides: list[str]
     sentence = go_on(folder)
     assert words in sentence
     assert bool(words) == bool(sentence)
+
+
+# What the checkpoint and the summary say.
+
+
+def with_state(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = folder / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+
+
+def best_elsewhere(target: str, folder: Path, content: dict[str, Any]) -> None:
+    """What the best checkpoint so far is said to be, which Lightning removes once there is a better one."""
+    for name, state in content["callbacks"].items():
+        if name.startswith("ModelCheckpoint"):
+            score = torch.tensor(1e9)
+            state |= {"best_model_path": target, "kth_best_model_path": target, "best_k_models": {target: score}}
+            state |= {"best_model_score": score, "kth_value": score, "dirpath": str(folder / "checkpoints")}
+
+
+@pytest.mark.parametrize(("target", "overrides"), [("HERE/best.ckpt", []), ("local::HERE", ["~callbacks.last"])])
+def test_a_checkpoint_does_not_say_what_is_removed(
+    target: str, overrides: list[str], folder: Path, tmp_path: Path
+) -> None:
+    with_state(folder, partial(best_elsewhere, target.replace("HERE", str(tmp_path / "elsewhere")), folder))
+    config = compose_unchecked(*CALM, *overrides, f"run_dir={quoted(folder)}")
+    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    (folder / "overrides.yaml").write_text(yaml.safe_dump([*CALM, *overrides]))
+    assert ("callbacks.last is what goes on with a run" in go_on(folder)) == bool(overrides)
+
+
+@pytest.mark.parametrize("target", ["RUN/../x.ckpt", "local::HERE/best.ckpt", "file://HERE/best.ckpt"])
+def test_nothing_elsewhere_is_removed(target: str, folder: Path, tmp_path: Path) -> None:
+    before = digest(tmp_path)
+    AtomicCheckpointIO().remove_checkpoint(
+        target.replace("HERE", str(tmp_path / "elsewhere")).replace("RUN", str(folder))
+    )
+    assert digest(tmp_path) == before
+
+
+def test_a_summary_of_other_kinds_is_no_obstacle(folder: Path) -> None:
+    summary = json.loads((folder / "summary.json").read_text())
+    strange = {"seconds": {"fit": "x"}, "resumed": 5, "loggers": {"x": "../../x"}, "metrics": [], "path": 1, "self": 2}
+    (folder / "summary.json").write_text(json.dumps({**summary, **strange}))
+    assert go_on(folder) == ""
+
+
+# Coming back to a folder.
+
+
+def test_an_exported_model_takes_the_place_of_a_link(folder: Path, tmp_path: Path) -> None:
+    before = digest(tmp_path / "elsewhere")
+    (folder / "model.pt").symlink_to(tmp_path / "elsewhere" / "model.pt2")
+    export.main([str(folder), "--format", "state-dict"])
+    assert digest(tmp_path / "elsewhere") == before
+    assert not (folder / "model.pt").is_symlink()
+    assert not list(folder.glob(".*.pt"))
+
+
+def test_names_of_others_do_not_steer_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strange = {
+        "model": "\x1b[2J",
+        "metrics": {"\x1b]0;x\x07": 0.5, "b\u202e": 1},
+        "started": "a\rb",
+        "status": "\x9b1m",
+    }
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, **strange}))
+    other = shutil.copytree(folder, folder.parent / "o\nther")
+    (other / "config.yaml").write_text('{run_dir: x, "a\\e[2J": "b\\ac"}')
+    runs.main(["--in", str(folder.parent)])
+    runs.main(["compare", str(folder), str(other)])
+    with pytest.raises(SystemExit) as error, told_in_a_sentence():
+        raise UserError("no column \x1b[2J\nnor another")
+    assert str(error.value) == "error: no column \\x1b[2J\nnor another"
+    out = capsys.readouterr().out
+    assert "\\x1b[2J" in out
+    assert "o\\nther" in out
+    assert out.replace("\n", "").isprintable()
+
+
+def test_what_is_logged_does_not_either() -> None:
+    record = logging.LogRecord("kindling", logging.INFO, "", 0, "one-hot: %s\ndone", ("a\x1b[31m",), None)
+    assert Formatter("%(message)s").format(record) == "one-hot: a\\x1b[31m\ndone"
+
+
+# Sweeps.
+
+
+def sweep_of_strangers(folder: Path, **fields: Any) -> Path:
+    known = {"name": "x", "command": ["model=xor"], "hydra": [], "sweep": "grid", "objectives": {"val/loss": "min"}}
+    folder.mkdir()
+    space = {"model.hidden_features": distribution_to_json(CategoricalDistribution(["=1+1", "$\\frac{$", "\x1b[2J"]))}
+    OmegaConf.save(OmegaConf.create({**known, "n_trials": 2, "space": space, **fields}), folder / "sweep.yaml")
+    for job in range(3):
+        (folder / str(job)).mkdir()
+        value = ["=1+1", "'$\\frac{$'", "'\x1b[2J'"][job]
+        (folder / str(job) / "overrides.yaml").write_text(yaml.safe_dump([f"model.hidden_features={value}"]))
+        scores = {"monitor": {"name": "val/loss", "best": 0.5 + job}, "metrics": {"@SUM(A1)": 1.0, "test/\x1b": 2.0}}
+        (folder / str(job) / "summary.json").write_text(json.dumps({"status": "completed", **scores}))
+    return folder
+
+
+def test_a_report_holds_no_formulas_and_no_control_characters(tmp_path: Path) -> None:
+    folder = sweep_of_strangers(tmp_path / "sweep", command=["model=xor", "a=\x1b[2J"])
+    lines = "\n".join(report.write(folder).lines())
+    report.append(folder, 0)
+    rows = (folder / "table.csv").read_text().splitlines()
+    assert rows[0].split(",")[3:6] == ["val/loss", "'@SUM(A1)", "test/\\x1b"]
+    assert rows[1] == rows[4] == "0,completed,'=1+1,0.5,1.0,2.0,,,"
+    for text in (lines, *((folder / name).read_text() for name in ("table.csv", "table.md", "report.html"))):
+        assert text.replace("\n", "").isprintable()
+    assert (folder / "figures" / "parameters.png").exists()
+
+
+@pytest.mark.parametrize("name", ["table.csv", "figures", "0", "report.html.tmp", ".report.lock", "journal.log"])
+def test_a_sweep_that_leads_elsewhere_is_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.png").write_text("x")
+    folder = sweep_of_strangers(tmp_path / "sweep")
+    link(name, ".", folder, tmp_path / "elsewhere")
+    before = digest(tmp_path)
+    with pytest.raises(UserError, match=r"is a link that leads out of the folder"):
+        report.write(folder)
+    with pytest.raises(SystemExit, match=r"is a link that leads out of the folder"):
+        check_command_line(CONF, "train", ["-m", f"sweep.resume={quoted(folder)}"])
+    assert digest(tmp_path) == before
+
+
+def test_a_sweep_of_a_team_goes_on_with_what_is_repeated(tmp_path: Path) -> None:
+    told = ["logger=wandb", "+logger.wandb.entity=team", "optimizer.lr=0.1,0.2", "seed=0,1"]
+    folder = sweep_of_strangers(tmp_path / "sweep", command=told, space={})
+    with pytest.raises(SystemExit, match=r"repeat it on the command line: \+logger.wandb.entity=team$"):
+        check_command_line(CONF, "train", ["-m", f"sweep.resume={quoted(folder)}"])
+    argv = ["-m", f"sweep.resume={quoted(folder)}", "logger.wandb.entity=team", "optimizer.lr=0.1,0.2"]
+    assert check_command_line(CONF, "train", argv)[1:5] == told  # in their order, which numbers the jobs
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "../x"}, {"name": "a\nb"}, {"objectives": {"\x1b": "min"}}, {"sweep": "\x07"}]
+)
+def test_a_sweep_whose_names_are_none_is_damaged(fields: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"sweep.yaml: is damaged \(a name in it is none\)"):
+        report.table(sweep_of_strangers(tmp_path / "sweep", **fields))
+
+
+NAMES = [
+    "../../x",
+    "..",
+    ".",
+    "/tmp/x",
+    "a/../../x",
+    "a//b",
+    "a/",
+    "a\nb",
+    "a\tb",
+    "\x1b[2J",
+    "a\\b",
+    " a",
+    "x" * 201,
+    "",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sweep_stays_where_sweeps_are(name: str) -> None:
+    assert not is_name(name)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose("train", [f"sweep.name={quoted(name)}"], return_hydra_config=True)
+    with pytest.raises(UserError, match=r"^sweep\.name=.*should name a folder in outputs/sweeps"):
+        check_settings(config)
+
+
+def test_names_of_sweeps_may_have_parts() -> None:
+    assert all(map(is_name, ["lr", "mnist/lr", "2026-01-01_12-00-00-a1b2c3", "..x", "한글", "with space", "~x"]))
+
+
+def test_a_sweep_with_no_such_name_leaves_nothing(start: Callable[..., Process], tmp_path: Path) -> None:
+    done = start("-m", "model=xor", "sweep.name=../../x", "seed=0,1").wait()
+    assert done.code == 1
+    assert done.text.startswith("error: sweep.name=../../x: should name a folder in outputs/sweeps")
+    assert done.text.count("\n") == 1
+
+
+HARMLESS = ["-1", "+1.5e3", "-", "", "a=b", "nan", "'=1"]
+FORMULAS = ["=1+1", "@a", "-2+3|x", "+a", "\t=1", "\r=1"]
+
+
+def test_a_spreadsheet_computes_nothing() -> None:
+    assert [no_formula(text) for text in HARMLESS] == HARMLESS
+    assert [no_formula(text) for text in FORMULAS] == [f"'{text}" for text in FORMULAS]
+    table = predict.for_spreadsheets(pd.DataFrame({"class": ["=1+1"], "probability_=1+1": [0.5], "=2": [-1.0]}))
+    assert table.to_csv(index=False) == "class,probability_=1+1,'=2\n'=1+1,0.5,-1.0\n"

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kindling.checkpoints.format import load
+from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems
@@ -61,6 +62,8 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
             log.info(facts.headline(summary))
             if not checkpoint:
                 begin(cfg, parts)
+            elif not any(isinstance(callback, LastCheckpoint) for callback in parts.trainer.callbacks):  # type: ignore[attr-defined]
+                raise UserError(f"resume={resume}: callbacks.last is what goes on with a run; leave it there")
         with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
             parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=checkpoint)
         best, score = testing.best_checkpoint(cfg, parts)

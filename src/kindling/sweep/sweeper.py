@@ -99,7 +99,7 @@ def check_settings(config: DictConfig) -> None:
     settings, objectives = config.sweep, objectives_of(config)
     if not isinstance(settings.name, str | int) or not is_name(str(settings.name)):
         raise UserError(
-            f"sweep.name={settings.name}: should name a folder in outputs/sweeps, like lr or mnist/lr; "
+            f"sweep.name={shown(str(settings.name))}: should name a folder in outputs/sweeps, like lr or mnist/lr; "
             "hydra.sweep.dir=FOLDER puts a sweep elsewhere"
         )
     for key in ("n_trials", "max_failures", "batch_size"):
