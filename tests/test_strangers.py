@@ -155,6 +155,8 @@ LINKED = {  # in the folder: elsewhere
     "tensorboard": ".",
     "wandb": ".",
     "wandb/run-1/files": ".",
+    "wandb/run-20260101_000000-x": ".",
+    "wandb/offline-run-29990101_000000-x/files": ".",
     "lightning_logs": "new",
     "a/b/c/d": ".",
 }
@@ -180,6 +182,7 @@ def test_what_leads_out_of_a_folder_is_refused(name: str, folder: Path, tmp_path
 
 def test_what_stays_within_a_folder_is_not(folder: Path, tmp_path: Path) -> None:
     (folder / "latest.png").symlink_to("figures/learning_curves.png")
+    link("wandb/run-20260101_000000-x/logs/debug-core.log", "train.log", folder, tmp_path / "elsewhere")
     (tmp_path / "kept.ckpt").hardlink_to(folder / "checkpoints" / "last.ckpt")
     kept = (tmp_path / "kept.ckpt").read_bytes()
     assert go_on(folder) == ""
@@ -252,6 +255,34 @@ def test_what_only_a_folder_says_leads_nowhere(
         again = shlex.split(str(error.value).rpartition("repeat it on the command line: ")[2])
         typed = parsed_overrides(again, Path("typed"))
         foreign.Resumed(foreign.merge(told, typed), tmp_path / "run" / "overrides.yaml").check("train")
+
+
+def test_what_conf_composes_to_is_the_users_own_word(tmp_path: Path) -> None:
+    shutil.copytree(CONF, tmp_path / "conf")
+    node = {"_target_": "lightning.pytorch.loggers.MLFlowLogger", "tracking_uri": "http://team", "save_dir": "/mnt/x"}
+    (tmp_path / "conf" / "logger" / "mlflow.yaml").write_text(yaml.safe_dump({"mlflow": node}))
+    file = tmp_path / "run" / "overrides.yaml"
+
+    def check(*told: str) -> None:
+        foreign.Resumed(foreign.merge(parsed_overrides(told, file), []), file).check("train")
+
+    with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3"):
+        check("logger=mlflow", "seed=3")
+        with pytest.raises(UserError, match=r"repeat it on the command line: logger.mlflow.tracking_uri=http://them$"):
+            check("logger=mlflow", "logger.mlflow.tracking_uri=http://them")
+
+
+def test_a_retried_job_of_a_sweep_is_the_users_own_word(start: Callable[..., Process], tmp_path: Path) -> None:
+    """Its first try fails, since the place of its best checkpoint is taken by a file."""
+    argv = ["-m", *CALM, "seed=0", "+callbacks.x={_target_:lightning.pytorch.callbacks.LambdaCallback}"]
+    argv += [f"hydra.sweep.dir={quoted(tmp_path / 'sweep')}", "sweep.name=x", "on_save_error=stop"]
+    argv += [f"callbacks.best.dirpath='{tmp_path}/best/${{seed}}'"]
+    (tmp_path / "best").write_text("")
+    assert start(*argv).wait().code == 1
+    (tmp_path / "best").unlink()
+    done = start(*argv).wait()
+    assert done.code == 0, done.text
+    assert "(goes on)" in done.text
 
 
 WHOLE = {

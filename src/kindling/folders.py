@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,18 +37,33 @@ def follow_no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
-def check_contained(folder: Path) -> None:
+def check_contained(folder: Path, shared: bool = False) -> None:
     """That what is written into the folder stays there: what others have made may hold links that lie in wait.
+
+    Args:
+        shared: other processes may be at work in it.
 
     Raises:
         UserError: where a link leads out of it, a file is known by another name too, or is no file at all.
     """
     root = Path(os.path.realpath(folder))
     for parent, folders, files in os.walk(root):
+        if of_wandb(parent, shared):
+            folders.clear()
+            continue
         for path in (Path(parent, name) for name in (*folders, *files)):
             with suppress(FileNotFoundError):  # of another process, which was quicker
                 if problem := way_out(path, path.lstat(), root):
                     raise UserError(f"{folder}: {shown(str(path.relative_to(root)))} {problem}")
+
+
+def of_wandb(folder: str, shared: bool) -> bool:
+    """Whether it is that of a W&B run, which holds links to W&B's own logs, and is never written to by another run.
+
+    Its name says when it began. One of the future may lie in wait for a run that is about to begin.
+    """
+    match = re.search(r"/wandb/(?:offline-)?run-(\d{8}_\d{6})-[^/]*$", folder)
+    return match is not None and (shared or match[1] < time.strftime("%Y%m%d_%H%M%S"))
 
 
 def way_out(path: Path, status: os.stat_result, root: Path) -> str | None:

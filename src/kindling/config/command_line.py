@@ -133,7 +133,7 @@ def _with_sweep(value: str, overrides: list[Override]) -> foreign.Resumed:
     """The sweep to go on with. What is executed is not for its folder to say."""
     folder = Path(value)
     if folder.is_dir():
-        check_place(folder)
+        check_place(folder, shared=True)
     record = read_record(folder)
     told = parsed_overrides(record.command, folder / "sweep.yaml")
     given = {key_of(override) for override in overrides}

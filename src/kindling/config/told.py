@@ -14,13 +14,13 @@ from kindling.folders import check_contained
 MOST_REFERENCES = 20  # ten that are doubled each time make a thousand of one
 
 
-def check_place(folder: Path) -> None:
+def check_place(folder: Path, shared: bool = False) -> None:
     """Raises:
     UserError: where something that is written into the folder would land elsewhere.
     """
     if "${" in str(folder.absolute()):
         raise UserError(f"{shown(str(folder))}: a folder with ${{ in its name would be computed; rename it")
-    check_contained(folder)
+    check_contained(folder, shared)
 
 
 def parsed_overrides(texts: Sequence[str], file: Path) -> list[Override]:

@@ -22,7 +22,7 @@ def write(sweep: Sweep) -> Contents:
         UserError: where the folder is not that of a sweep, or what is written into it would land elsewhere.
     """
     sweep = opened(sweep)
-    check_contained(sweep.folder)
+    check_contained(sweep.folder, shared=True)
     with FileLock(sweep.folder / ".report.lock"):
         contents = Contents(sweep, framed(sweep, rebuild(sweep)))
         pictures = [(name, caption, drawn.png(DPI)) for name, caption, drawn in figures(sweep, contents.frame)]

@@ -39,7 +39,7 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     option = config.hydra.runtime.choices.sweep
     check_settings(config)
     if folder.is_dir():
-        check_contained(folder)
+        check_contained(folder, shared=True)
     space = read_space(arguments, hydra_context.config_loader, grid=option == "grid")
     loader = SweepConfigLoader(hydra_context.config_loader, [*space.swept, *OF_A_JOB])
     trials = space.grid() if option == "grid" else [{}] * (settings.n_trials or 0)
