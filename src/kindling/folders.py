@@ -120,8 +120,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
         summary = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError, RecursionError):
         return {"status": "unreadable"}
-    known = isinstance(summary, dict) and isinstance(summary.get("status"), str)
-    return summary if known else {"status": "unreadable"}
+    return {"status": "unreadable", **(summary if isinstance(summary, dict) else {})}
 
 
 def read_overrides(folder: Path) -> list[str]:

@@ -65,7 +65,7 @@ class SweepFolder:
         summary = read_summary(self.folder / str(job))
         return {
             "job": job,
-            "status": printable(summary["status"]),
+            "status": printable(str(summary["status"])),
             **swept_values(self.overrides(job), list(self.space)),
             **{name: objective(summary, name) for name in self.objectives},
             **test_metrics(summary),

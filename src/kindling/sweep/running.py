@@ -164,7 +164,7 @@ def outcome(summary: dict[str, Any], values: dict[str, float | None]) -> str:
     if "error" in summary:
         told = [f"{summary['error']['type']}: {summary['error']['message']}"]
     seconds = sum(summary.get("seconds", {}).values())
-    return printable("  ".join([summary["status"], *told, f"({seconds:.1f} s)"]))
+    return printable("  ".join([str(summary["status"]), *told, f"({seconds:.1f} s)"]))
 
 
 def left_behind(run_dir: Path) -> str | None:
