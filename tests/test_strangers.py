@@ -33,6 +33,7 @@ from kindling.config.resume import quoted
 from kindling.config.told import parsed_overrides
 from kindling.errors import UserError, told_in_a_sentence
 from kindling.folders import is_name
+from kindling.sweep.study import Queue, open_study
 from kindling.sweep.sweeper import check_settings
 from kindling.text import Formatter, no_formula
 
@@ -454,6 +455,18 @@ def test_a_sweep_of_a_team_goes_on_with_what_is_repeated(tmp_path: Path) -> None
 def test_a_sweep_whose_names_are_none_is_damaged(fields: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"sweep.yaml: is damaged \(a name in it is none\)"):
         report.table(sweep_of_strangers(tmp_path / "sweep", **fields))
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_study_does_not_say_what_a_job_is(begun: bool, tmp_path: Path) -> None:
+    key, theirs, own = "callbacks.best.dirpath", ["/elsewhere", "b"], CategoricalDistribution(["a", "b"])
+    study = open_study(tmp_path, "x", None)
+    if begun:
+        study.ask({key: CategoricalDistribution(theirs)})
+    else:
+        study.enqueue_trial({key: theirs[0]})
+    with pytest.raises(UserError, match=r"the study holds other values than sweep\.yaml"):
+        Queue(open_study(tmp_path, "x", None), tmp_path, {key: own}).take(5)
 
 
 NAMES = [

@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from kindling.errors import UserError, shown
 from kindling.folders import follow_no_link, is_locked
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -123,7 +124,7 @@ class Queue:
 
     def take(self, total: int) -> Trial | None:
         """The next trial among the first `total`: one that a dead process left, or one that waits."""
-        with self.lock:
+        with self.lock, of_this_sweep(self.folder):
             trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
             trials = [trial for trial in trials if trial.number < total and trial.number not in self.taken]
             left = [
@@ -146,6 +147,19 @@ class Queue:
 
     def _path(self, worker: str) -> Path:
         return self.folder / ".workers" / f"{Path(worker).name}.lock"
+
+
+@contextmanager
+def of_this_sweep(folder: Path) -> Iterator[None]:
+    """Optuna takes no other values than the sweep's command gives.
+
+    Raises:
+        UserError: where the study holds some.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{folder}: the study holds other values than sweep.yaml ({shown(str(error))})") from None
 
 
 def reopened(study: optuna.Study, number: int) -> Trial:
