@@ -28,11 +28,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     with told_in_a_sentence():
         from kindling.reopening import export
         from kindling.reopening.run import Run
+        from kindling.text import printable
 
         run = Run(args.run, args.overrides)
         path = args.output or run.folder / f"model{SUFFIXES[args.format]}"
         difference, inputs = export.export(run, args.format, path)
-        print(f"{path}: {export.signature(run)}\nlargest difference {difference:.2g}, on {inputs}")
+        print(f"{path}: {printable(export.signature(run))}\nlargest difference {difference:.2g}, on {inputs}")
         if not difference <= LIMIT:
             sys.exit(f"error: {path}: its predictions differ by {difference:.2g}, more than {LIMIT:g}")
 

@@ -12,8 +12,20 @@ The output has a row for each of the input: the class and all probabilities, or 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kindling.errors import told_in_a_sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def for_spreadsheets(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Without names of classes, columns or files that a spreadsheet would take for a formula."""
+    from kindling.text import no_formula
+
+    written = table.map(lambda value: no_formula(value) if isinstance(value, str) else value)
+    return written.rename(columns=lambda name: no_formula(str(name)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -29,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         table = Run(args.run, args.overrides).predictions(args.input, args.invert)
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(args.output, index=False)
+        for_spreadsheets(table).to_csv(args.output, index=False)
         print(f"{len(table):,} predictions in {args.output}")
 
 

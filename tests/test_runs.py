@@ -26,6 +26,7 @@ from kindling.data.csv import CSV
 from kindling.data.encoder import Encoder
 from kindling.data.tasks import Binary, Multiclass, Regression, restored
 from kindling.errors import UserError
+from kindling.reopening import export as export_room
 from kindling.reopening.ranking import best_runs, ranked
 from kindling.reopening.records import list_runs
 
@@ -271,7 +272,11 @@ def test_a_table_is_exported_with_its_gaps_and_without_its_file(
 def test_an_export_that_differs_is_refused(
     finished: Callable[[str], Finished], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kindling.reopening.export.as_state_dict", lambda what, path: lambda x: what.module(x) + 0.001)
+    def wrong(what: export_room.Exportable, path: Path) -> export_room.Predict:
+        path.touch()
+        return lambda x: what.module(x) + 0.001
+
+    monkeypatch.setattr(export_room, "as_state_dict", wrong)
     text = error_of(export.main, finished("xor").folder, "--format", "state-dict", "--output", tmp_path / "model")
     assert text == f"{tmp_path / 'model'}: its predictions differ by 0.001, more than 0.0001"
 

@@ -10,9 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from conftest import CONF, compose_config, options
-from kindling.checkpoints.confinement import confined
-from kindling.checkpoints.trust import problems
 from kindling.errors import UserError
+from kindling.trust.confinement import confined
+from kindling.trust.targets import problems
 
 FILES = [(folder.name, name) for folder in sorted(CONF.iterdir()) if folder.is_dir() for name in options(folder.name)]
 
@@ -163,8 +163,8 @@ def test_a_checkpoint_does_not_say_where_wandb_sends() -> None:
     node = {"_target_": "kindling.running.loggers.wandb_logger", "save_dir": "x", "project": "kindling"}
     assert problems({"logger": {"wandb": node}}) == []
     assert problems({"logger": {"wandb": {**node, "entity": "them", "_args_": []}}}) == [
-        "logger.wandb.entity: a checkpoint may not set this; set it on the command line",
-        "logger.wandb._args_: a checkpoint may not set this; set it on the command line",
+        "logger.wandb.entity: a checkpoint may not set this",
+        "logger.wandb._args_: a checkpoint may not set this",
     ]
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 
+from kindling.text import printable
+
 OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS)  # no bugs
 
 
@@ -39,7 +41,7 @@ def told_in_a_sentence() -> Iterator[None]:
     except BrokenPipeError:
         sys.exit(128 + signal.SIGPIPE)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error), keep=chr(10))}")
     except OSError as error:
         if error.filename is None and error.errno not in OF_THE_MACHINE:
             raise
@@ -87,7 +89,7 @@ def some(names: Iterable[object], separator: str = ", ", length: int = 500) -> s
 
 def shown(text: str, length: int = 80) -> str:
     """Text from a file that nobody vouches for, for a sentence: on one line, printable, and not endless."""
-    escaped = ascii(text)[1:-1]
+    escaped = printable(text[: length + 1])
     return escaped if len(escaped) <= length else f"{escaped[:length]}..."
 
 

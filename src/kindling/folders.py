@@ -2,16 +2,20 @@
 
 import csv
 import os
+import re
+import secrets
+import stat
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from kindling.errors import UserError
+from kindling.errors import UserError, shown
 from kindling.files import MAX_RECORD, check_file, read_json, read_yaml
 
 PROJECT = Path(__file__).parents[2]  # where the package is installed to be edited; elsewhere there is no conf/
@@ -20,20 +24,23 @@ SPREADS = ("_std", "_min", "_max")  # over the members of a population
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Or leave what is there, whatever happens on the way.
+    """Or leave what is there, whatever happens on the way. A link at the path is replaced, not followed.
 
     Raises:
         OSError: with the name of the file, where that fails.
         UserError: where the folder that this process trains in is no longer its own.
     """
     check_still_held()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # several processes may write the same file
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}.tmp"[-255:])
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        with temporary.open("xb") as file:  # x: follows no link that lies in wait
+            file.write(content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -94,13 +101,66 @@ def check_still_held() -> None:
             )
 
 
+def follow_no_link(path: str, flags: int) -> int:
+    """The opener, for `open`, of a file that is written where it is."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def check_contained(folder: Path, shared: bool = False) -> None:
+    """That what is written into the folder stays there: what others have made may hold links that lie in wait.
+
+    Args:
+        shared: other processes may be at work in it.
+
+    Raises:
+        UserError: where a link leads out of it, a file is known by another name too, or is no file at all.
+    """
+    root = Path(os.path.realpath(folder))
+    for parent, folders, files in os.walk(root):
+        if of_wandb(parent, shared):
+            folders.clear()
+            continue
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            with suppress(FileNotFoundError):  # of another process, which was quicker
+                if problem := way_out(path, path.lstat(), root):
+                    raise UserError(f"{folder}: {shown(str(path.relative_to(root)))} {problem}")
+
+
+def of_wandb(folder: str, shared: bool) -> bool:
+    """Whether it is that of a W&B run, which holds links to W&B's own logs, and is never written to by another run.
+
+    Its name says when it began. One of the future may lie in wait for a run that is about to begin.
+    """
+    match = re.search(r"/wandb/(?:offline-)?run-(\d{8}_\d{6})-[^/]*$", folder)
+    return match is not None and (shared or match[1] < time.strftime("%Y%m%d_%H%M%S"))
+
+
+def way_out(path: Path, status: os.stat_result, root: Path) -> str | None:
+    if stat.S_ISLNK(status.st_mode):
+        inside = Path(os.path.realpath(path)).is_relative_to(root)
+        return None if inside else "is a link that leads out of the folder; remove it, or put there what it leads to"
+    if stat.S_ISREG(status.st_mode):
+        own = status.st_nlink == 1 or path.suffix == ".ckpt"  # which is replaced, and never changed
+        return None if own else "has another name (a hard link), where it would change too; go on with a copy: cp -r"
+    return None if stat.S_ISDIR(status.st_mode) else "is a device or a pipe; remove it"
+
+
+def is_name(text: str) -> bool:
+    """Whether folders below another one can be called that: `a`, `team/a`."""
+    parts = text.split("/")
+    plain = text.isprintable() and len(text) <= 200 and not any(sign in text for sign in ("\\", "${"))
+    return plain and all(part == part.strip() and part not in ("", ".", "..") for part in parts)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes from training in the folder meanwhile.
 
     Raises:
-        UserError: where another process trains there, or the folder cannot be written to.
+        UserError: where another process trains there, the folder cannot be written to, or leads elsewhere.
     """
+    if (folder / "summary.json").exists():  # else the user has chosen the folder, and nobody has prepared a run there
+        check_contained(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         taken = take(folder)

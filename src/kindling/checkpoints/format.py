@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from kindling.checkpoints import archive
-from kindling.checkpoints.trust import plain_problems
 from kindling.errors import UserError, shown
+from kindling.trust.plain import plain_problems
 
 FORMAT = 1  # to be raised by whoever changes what is in a checkpoint so that an older Kindling misreads it
 
@@ -30,7 +30,7 @@ def load(path: str | Path) -> dict[str, Any]:
     """A checkpoint of Kindling's, on the CPU: `state_dict` (tensors), `config` (plain data) and what Lightning adds.
 
     One without a header is from before there was one, and of format 1 otherwise. That the config is plain does not make
-    it safe to build from: see `trust.problems()` and `confinement.confined()`.
+    it safe to build from: see `trust.targets` and `trust.confinement`.
 
     Raises:
         UserError: where the file is not such a checkpoint, is damaged, or of a format that is not known here.

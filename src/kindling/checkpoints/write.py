@@ -79,7 +79,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         And no way up, nor an address that was not saved to: the checkpoint that a run is resumed from tells Lightning
         what to remove next, and Lightning looks no closer than whether a path begins with the folder.
         """
-        elsewhere = "://" in str(path) and os.path.dirname(path) not in self._folders  # noqa: PTH120
+        elsewhere = ("://" in str(path) or "::" in str(path)) and os.path.dirname(path) not in self._folders  # noqa: PTH120
         if not (self._failed or elsewhere or ".." in Path(path).parts):
             super().remove_checkpoint(path)
 

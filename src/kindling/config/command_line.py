@@ -17,20 +17,22 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kindling.config import foreign
 from kindling.config.flags import read_flags
-from kindling.config.overrides import choosing, combinations, options_of, parse, value_problems, values_of
+from kindling.config.overrides import choosing, combinations, parse, value_problems, values_of
 from kindling.config.places import with_place
 from kindling.config.quoting import as_text
 from kindling.config.resume import find_run, quoted
 from kindling.config.sources import Source, check_flags, split
 from kindling.config.sweep_record import read_record
-from kindling.errors import UserError, listed, some, told_in_a_sentence
+from kindling.config.told import check_place, key_of, parsed_overrides
+from kindling.errors import UserError, listed, shown, some, told_in_a_sentence
 from kindling.folders import CONF
 
 # `${unique:}` in a folder's name: two runs that start in the same second do not share it.
 OmegaConf.register_new_resolver("unique", lambda: secrets.token_hex(3), use_cache=True, replace=True)
 
-FOREIGN = r"[+~]*(hydra|allowed_packages|sweep\.storage|sweep\..*_target_)"  # what only the command line may hold
+FOREIGN = r"allowed_packages|sweep\.storage|sweep\..*_target_"  # what only the command line may hold
 HARMLESS = r"hydra/launcher=(basic|processes)|hydra\.launcher\.n_jobs=\d+"  # overrides of Hydra that a folder may hold
 
 
@@ -79,8 +81,8 @@ def check_overrides(texts: list[str], source: Source, multirun: bool = False) ->
     overrides = list(parse(texts, problems))
     resumed = _resumed(source, overrides, multirun)
     if resumed is not None:
-        texts = resumed
-        overrides = list(parse(resumed, problems))
+        overrides = [said.override for said in resumed.said]
+        texts = [said.text for said in resumed.said]
     choices = choosing(overrides)
     options = list(combinations(choices, problems))
     values, told = [override for override in overrides if override not in choices], set(map(_key_of, problems))
@@ -93,11 +95,13 @@ def check_overrides(texts: list[str], source: Source, multirun: bool = False) ->
         problems += [
             f"{o.input_line}: several values need the flag -m{one_text(o)}" for o in overrides if o.is_sweep_override()
         ]
+    if resumed is not None and not problems:
+        resumed.check(source.name)
     return texts, problems
 
 
-def _resumed(source: Source, overrides: list[Override], multirun: bool) -> list[str] | None:
-    """The overrides for what is gone on with; None where nothing is."""
+def _resumed(source: Source, overrides: list[Override], multirun: bool) -> foreign.Resumed | None:
+    """What is gone on with, where something is."""
     values = {override.key_or_group: override.value() for override in overrides}
     if values.get("sweep.resume") is not None:
         return _with_sweep(source, str(values["sweep.resume"]), overrides)
@@ -151,8 +155,8 @@ def _key_of(problem: str) -> str:
     return re.split("[=:]", problem)[0].lstrip("+~")
 
 
-def _with_run(source: Source, overrides: list[Override], multirun: bool) -> list[str]:
-    """The overrides of the run to go on with, those given now, and its folder."""
+def _with_run(source: Source, overrides: list[Override], multirun: bool) -> foreign.Resumed | None:
+    """The run to go on with, where there is one."""
     value = next(override for override in overrides if override.key_or_group == "resume").value()
     rest = [override for override in overrides if override.key_or_group != "resume"]
     texts = [override.input_line or "" for override in rest]
@@ -161,40 +165,49 @@ def _with_run(source: Source, overrides: list[Override], multirun: bool) -> list
     folders = ["outputs", *(str(override.value()) for override in rest if override.key_or_group == "hydra.run.dir")]
     run = find_run(str(value), source, texts, [Path(folder) for folder in folders])
     if run is None:
-        return texts
-    new = [] if value == "auto" else texts
-    for override in rest:
-        if new and options_of(override):
+        return foreign.Resumed([foreign.Said(override, by_user=True) for override in rest], Path())
+    chosen = [o for o in choosing(rest) if o.input_line not in run.overrides and value != "auto"]
+    kept = compose(source.name, run.overrides, return_hydra_config=True).hydra.runtime.choices if chosen else {}
+    for override in chosen:
+        if override.is_delete() or str(override.value()) != str(kept.get(override.key_or_group)):
             raise UserError(
                 f"{override.input_line}: a run that goes on keeps its {override.key_or_group}; "
                 f"to start another from its weights: init_from={value}"
             )
     start = str(value) if str(value).endswith(".ckpt") else run.folder
-    found = [text for text in run.found if text not in run.overrides]
-    return [*run.overrides, *found, *new, f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"]
+    place = parse([f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"], [])
+    found = parse([text for text in run.found if text not in run.overrides], [])
+    told = [] if value == "auto" else run.told  # what is typed is the same config, and trusted
+    return foreign.Resumed(foreign.merge([*told, *found], [*rest, *place]), run.folder / "overrides.yaml")
 
 
-def _with_sweep(source: Source, value: str, overrides: list[Override]) -> list[str]:
-    """The overrides of the sweep to go on with, and those given now, of which the last counts for each key.
-
-    What is executed is not for the folder to say.
-    """
-    record = read_record(Path(value))
+def _with_sweep(source: Source, value: str, overrides: list[Override]) -> foreign.Resumed:
+    """The sweep to go on with. What is executed is not for its folder to say."""
+    folder = Path(value)
+    if folder.is_dir():
+        check_place(folder, shared=True)
+    record = read_record(folder)
     flags, command = split(record.command)
     check_flags(flags, source.flags, "-m", f"sweep.resume={value}")
-    given = {override.key_or_group: override.input_line or "" for override in overrides}
-    foreign = [text for text in command if re.match(FOREIGN, text) and text.partition("=")[0] not in given]
-    if foreign:
-        raise UserError(f"sweep.resume={value}: sweep.yaml may not hold {foreign[0]}; give it again")
+    told = parsed_overrides(command, folder / "sweep.yaml")
+    given = {key_of(override) for override in overrides}
+    for override in told:
+        text = override.input_line or ""
+        if re.match(FOREIGN, text.lstrip("+~ ")) and key_of(override) not in given:
+            raise UserError(f"sweep.resume={value}: sweep.yaml may not hold {shown(text)}; give it again")
     launcher = [] if "hydra/launcher" in given else record.hydra
-    foreign = [text for text in launcher if not re.fullmatch(HARMLESS, text)]
-    if foreign:
+    if not all(re.fullmatch(HARMLESS, text) for text in launcher):
         raise UserError(
-            f"sweep.resume={value}: was run with {' '.join(launcher)}; give that again, or hydra/launcher=..."
+            f"sweep.resume={value}: was run with {shown(' '.join(launcher))}; give that again, or hydra/launcher=..."
         )
-    place = [f"sweep.name={quoted(record.name)}", f"hydra.sweep.dir={quoted(value)}"]
-    then = [*launcher, *command, f"sweep.n_trials={record.n_trials}", *place]
-    return list({**{text.partition("=")[0]: text for text in then}, **given}.values())
+    place = [
+        f"sweep.n_trials={record.n_trials}",
+        f"sweep.name={quoted(record.name)}",
+        f"hydra.sweep.dir={quoted(value)}",
+    ]
+    return foreign.Resumed(
+        foreign.merge([*parse(launcher, []), *told, *parse(place, [])], overrides), folder / "sweep.yaml"
+    )
 
 
 def sentence(error: Exception) -> str:

@@ -24,7 +24,7 @@ PARTS = ("loss", "optimizer", "scheduler")  # sections that a model may take or 
 REPLACEABLE = ("data", "loss", "trainer")  # groups of which a finished run can be given another option
 
 
-def parse(texts: list[str], problems: list[str]) -> Iterator[Override]:
+def parse(texts: Sequence[str], problems: list[str]) -> Iterator[Override]:
     parser = OverridesParser.create()
     for text in texts:
         try:

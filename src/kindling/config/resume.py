@@ -1,10 +1,11 @@
 """`resume=RUN` on the command line: the run goes on in its folder, with the overrides that it was started with.
 
 The rest of a run's config is composed anew. What the folder says is not trusted: overrides of Hydra's own are refused,
-and what the config names is checked before it is built.
+and the others are held against what the user says (foreign.py).
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,17 @@ from omegaconf.errors import OmegaConfBaseException
 from kindling.config.overrides import PARTS
 from kindling.config.places import as_text, located, names_a_place, quoted
 from kindling.config.sources import Source, check_flags, split
+from kindling.config.told import check_place, is_computed, key_of, parsed_overrides
 from kindling.errors import UserError, shown, some
 from kindling.files import read_json, read_yaml
 from kindling.folders import holds, is_locked, let_go, read_summary, take
 from kindling.process import is_first
+from kindling.trust.plain import plain_problems
 
 MAX_OVERRIDES = 200
 MAX_LENGTH = 2_000  # characters of one
-MAX_INTERPOLATIONS = 24  # in all; each may stand for a text that holds the next one several times
 ELSEWHERE = {"resume", "allowed_packages", "data.data_dir"}  # keys that say how or where, not what a run is
+NOT_FOR_A_FOLDER = r"allowed_packages$|run_dir$|resume$|sweep($|[./])"  # to say: what may be built, and where it is
 
 
 class Started:
@@ -33,8 +36,9 @@ class Started:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.found: list[str] = []  # of its data, as overrides: see changes()
+        check_place(folder)
         try:
-            self.overrides: list[str] = [str(text) for text in read_yaml(folder / "overrides.yaml")]
+            told: Any = read_yaml(folder / "overrides.yaml")
             config: Any = read_yaml(folder / "config.yaml")
             self.config: dict[str, Any] = config
             self.run_dir = str(config["run_dir"])
@@ -44,19 +48,17 @@ class Started:
                 f"resume={folder}: is not the folder of a run: it has no {Path(error.filename).name}"
             ) from None
         except Exception as error:  # whatever a damaged file makes a parser say
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"resume={folder}: a file of the run is damaged ({reason})") from None
-        check_length(folder, self.overrides)
-        for path in [*folder.iterdir(), *folder.glob("checkpoints/*")]:
-            if path.exists() and not path.is_dir() and not path.is_file():  # a pipe waits, and a device never ends
-                raise UserError(f"resume={folder}: {path.relative_to(folder)} is a device or a pipe, not a file")
-        # What may be built from the folder is not for the folder to say; where it is, it cannot know.
-        self.flags, self.overrides = split(self.overrides)
-        elsewhere = ("allowed_packages", "run_dir=")
-        self.overrides = [text for text in self.overrides if not text.lstrip("+~").startswith(elsewhere)]
-        foreign = [text for text in self.overrides if text.lstrip("+~").startswith("hydra")]
-        if foreign:
-            raise UserError(f"resume={folder}: overrides.yaml may not hold {foreign[0]}")
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise UserError(f"resume={folder}: a file of the run is damaged ({shown(reason)})") from None
+        for problem in plain_problems(self.config):
+            raise UserError(f"resume={folder}: config.yaml is damaged ({problem})")
+        if not isinstance(told, list) or not isinstance(self.summary, dict):
+            raise UserError(f"resume={folder}: a file of the run is damaged (overrides.yaml or summary.json)")
+        check_length(folder, [str(text) for text in told])
+        self.flags, texts = split(map(str, told))
+        overrides = parsed_overrides(texts, folder / "overrides.yaml")
+        self.told = [override for override in overrides if not re.match(NOT_FOR_A_FOLDER, key_of(override))]
+        self.overrides = [override.input_line or "" for override in self.told]
 
     def is_running(self) -> bool:
         if holds(self.folder) or not is_first():
@@ -98,8 +100,17 @@ class Started:
             if now[key] == "auto" or (key not in given and names_a_place(key) and is_there(then[key])):
                 now[key] = then[key]
                 self.found.append(f"{key}={as_text(then[key])}")
-        keys = [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]
-        return [f"{key} is {now.get(key)}, was {then.get(key)}" for key in keys if now.get(key) != then.get(key)]
+        sources = dict(flat(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+        changes = []
+        for key in [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]:
+            if now.get(key) == then.get(key):
+                continue
+            source = str(sources.get(key, ""))
+            if is_computed(sources, source):  # which may hold a secret
+                changes.append(f"{shown(key)} is what {shown(source)} gives, which was something else")
+            else:
+                changes.append(f"{shown(key)} is {shown(str(now.get(key)))}, was {shown(str(then.get(key)))}")
+        return changes
 
 
 def is_there(place: Any) -> bool:
@@ -109,16 +120,16 @@ def is_there(place: Any) -> bool:
 
 def check_length(folder: Path, overrides: list[str]) -> None:
     """Raises:
-    UserError: where Hydra would take long over them: values that repeat each other, and texts that nobody types.
+    UserError: where Hydra would take long over them: texts that nobody types.
     """
     for text in overrides:
         if len(text) > MAX_LENGTH:
             raise UserError(f"resume={folder}: overrides.yaml has one of {len(text):,} characters: {shown(text)}")
-    if len(overrides) > MAX_OVERRIDES or sum(text.count("${") for text in overrides) > MAX_INTERPOLATIONS:
+    if len(overrides) > MAX_OVERRIDES:
         raise UserError(f"resume={folder}: overrides.yaml holds more than a command line does")
 
 
-def flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every full key with its value."""
     for key, value in node.items():
         if isinstance(value, dict) and value:

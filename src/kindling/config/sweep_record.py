@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from kindling.config.sources import split
 from kindling.errors import UserError, shown
 from kindling.files import read_yaml
-from kindling.folders import write_whole
+from kindling.folders import is_name, write_whole
 
 # Keys that say how, where or how long, not what is swept.
 CHANGEABLE = (
@@ -68,7 +68,10 @@ def read_record(folder: Path) -> Record:
         record = TypeAdapter(Record).validate_python(read_yaml(file))
         for text in record.space.values():
             json.loads(text)["attributes"].keys()
-        return record
+        names = [record.name, record.sweep, *record.objectives, *record.space]
+        if is_name(record.name) and all(map(str.isprintable, names)):
+            return record
+        reason = "a name in it is none"
     except FileNotFoundError:
         raise UserError(
             f"{folder}: is not the folder of a sweep; name one with a sweep.yaml in it, such as outputs/sweeps/NAME"

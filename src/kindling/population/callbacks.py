@@ -7,6 +7,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from omegaconf import DictConfig
 
+from kindling.folders import write_whole
 from kindling.lightning_internals import checkpoint_of
 
 
@@ -46,7 +47,7 @@ class MemberTable(Callback):
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             pl_module.tested = pl_module.table()
-            pl_module.tested.to_csv(self.run_dir / "members.csv", index=False)
+            write_whole(self.run_dir / "members.csv", pl_module.tested.to_csv(index=False))
 
 
 def member_config(config: dict[str, Any], place: int) -> dict[str, Any]:

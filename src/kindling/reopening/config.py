@@ -8,13 +8,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kindling.checkpoints import trust
-from kindling.checkpoints.confinement import confined
 from kindling.config.checks import ACCELERATORS, SETTINGS, problems
 from kindling.config.overrides import PARTS, changed
 from kindling.config.sizes import size_problems
 from kindling.errors import UserError, listed
 from kindling.folders import CONF
+from kindling.trust import targets
+from kindling.trust.confinement import confined
 
 EVALUATED_WITH = {"_target_", "accelerator", "precision", "limit_test_batches"}  # keys of the trainer
 ONE_DEVICE = {
@@ -44,7 +44,7 @@ def reopened(
     saved = {**settings, **copy.deepcopy(saved), "callbacks": {}, "logger": {}}
     nameless = [
         f"{key}: names no class"
-        for key in trust.BUILT
+        for key in targets.BUILT
         if not (key in PARTS and saved.get(key) is None)
         and (not isinstance(saved.get(key), dict) or "_target_" not in saved[key])
     ]
@@ -52,7 +52,7 @@ def reopened(
         saved["trainer"] = evaluating(saved["trainer"])
     for text in overrides:
         clear(saved, text.lstrip("+~").partition("=")[0])  # what the user sets, the checkpoint has no say in
-    foreign = nameless or trust.problems(saved, packages)
+    foreign = nameless or targets.problems(saved, packages)
     if foreign:
         raise UserError(f"{checkpoint} was not opened: {listed(foreign)}")
     saved = confined(saved, run_dir, Path(os.environ.get("KINDLING_DATA", "data")))

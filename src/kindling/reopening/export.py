@@ -3,6 +3,7 @@ predictions; of any other, from its `example_input_array` to what its forward pa
 """
 
 import copy
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -61,9 +62,11 @@ def export(run: Run, kind: Format, path: Path) -> tuple[float, str]:
         )
     what = of_supervised(run) if isinstance(run.model, SupervisedModule) else of_example(run)
     path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")  # follows no link that lies in wait at the path
     write = {"torch-export": as_program, "onnx": as_onnx, "state-dict": as_state_dict}[kind]
     try:
-        predict = write(what, path)
+        predict = write(what, temporary)
+        temporary.replace(path)
     except OSError:
         raise
     except Exception as error:  # whatever a tracer makes of a model
@@ -71,6 +74,8 @@ def export(run: Run, kind: Format, path: Path) -> tuple[float, str]:
         raise UserError(
             f"--format {kind}: {run.cfg.model._target_} cannot be exported ({shown(reason, 300)})"
         ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
     with torch.no_grad():
         pairs = zip(what.batches, what.expected, strict=True)
         differences = [difference(predict(*args), y, what.scale) for args, y in pairs]

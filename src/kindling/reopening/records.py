@@ -10,6 +10,7 @@ from kindling.config.resume import flat
 from kindling.errors import UserError, shown
 from kindling.files import read_yaml
 from kindling.folders import SPREADS, number, part, read_summary
+from kindling.text import printable
 
 FIRST = ("status", "model", "data")  # columns before the scores
 LAST = ("epochs", "seed", "started", "folder", "error")
@@ -28,7 +29,7 @@ def list_runs(root: str | Path = "outputs") -> pd.DataFrame:
         raise UserError(f"{root}: no such folder; name the one that the runs are in (scripts/runs.py: --in FOLDER)")
     rows = [row(file.parent) for file in root.rglob("summary.json")]
     rows.sort(key=lambda row: (str(row["started"]), row["folder"]))
-    table = pd.DataFrame(rows, columns=None if rows else [*FIRST, *LAST]).fillna(float("nan"))
+    table = as_text(pd.DataFrame(rows, columns=None if rows else [*FIRST, *LAST]).fillna(float("nan")))
     columns = [*FIRST, *sorted(score_names(table)), *LAST]
     return table[columns if table["error"].notna().any() else columns[:-1]]
 
@@ -63,6 +64,12 @@ def scores(summary: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in found.items() if name and value is not None}
 
 
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Fit for a terminal, whoever has made the runs."""
+    written = table.map(lambda value: printable(value) if isinstance(value, str) else value)
+    return written.rename(columns=lambda name: printable(str(name)))
+
+
 def score_names(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns if name not in (*FIRST, *LAST)]
 
@@ -80,8 +87,8 @@ def compare_runs(first: str | Path, second: str | Path) -> pd.DataFrame:
     for left, right in (configs, measured):
         for key in [*left, *(key for key in right if key not in left)]:
             if left.get(key, "") != right.get(key, ""):
-                rows[key] = [left.get(key, ""), right.get(key, "")]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=[str(folder) for folder in folders])
+                rows[printable(key)] = [left.get(key, ""), right.get(key, "")]
+    return as_text(pd.DataFrame.from_dict(rows, orient="index", columns=[str(folder) for folder in folders]))
 
 
 def settings(folder: Path) -> Iterator[tuple[str, Any]]:

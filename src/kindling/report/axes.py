@@ -81,15 +81,15 @@ def log_axis(axes: Axes, axis: Axis) -> None:
 
 
 def shortened(text: str, length: int) -> str:
-    """Of a long key or path the end tells the most."""
-    return text if len(text) <= length else f"…{text[1 - length :]}"
+    """Of a long key or path the end tells the most. A dollar sign is one, and begins no formula."""
+    return (text if len(text) <= length else f"…{text[1 - length :]}").replace("$", r"\$")
 
 
 def shortened_key(key: str, length: int) -> str:
     """Whole parts of a key, where one at least has room."""
-    if len(key) <= length:
-        return key
-    return f"…{key[1 - length :].partition('.')[2] or key[1 - length :]}"
+    if len(key) > length:
+        key = f"…{key[1 - length :].partition('.')[2] or key[1 - length :]}"
+    return shortened(key, length)
 
 
 def written(value: Any) -> str:

@@ -40,7 +40,7 @@ def heat_map(sweep: SweepFolder, frame: pd.DataFrame, name: str) -> Figure | Non
     axes.set_xticks(range(len(second)), names, rotation=45 * slanted, ha="right" if slanted else "center")
     axes.set_yticks(range(len(first)), [shortened(text, 14) for text in first])
     axes.set(xlabel=shortened_key(sweep.settings[1], 36), ylabel=shortened_key(sweep.settings[0], 36))
-    figure.colorbar(image, label=f"mean {name}")
+    figure.colorbar(image, label=shortened(f"mean {name}", 36))
     return figure
 
 

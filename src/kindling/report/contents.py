@@ -12,6 +12,7 @@ from kindling.errors import some
 from kindling.report.axes import number
 from kindling.report.sweep_folder import SweepFolder, key_of
 from kindling.report.tables import best, scores, settings
+from kindling.text import printable
 
 NOT_OF_THE_JOB = ("sweep", "hydra", "resume")  # keys that say how the jobs were made, not what one of them is
 UNKNOWN = "(overrides.yaml of this job cannot be read)"
@@ -51,7 +52,7 @@ class Contents:
 
     @property
     def command(self) -> str:
-        return shlex.join(["python", "train.py", "-m", *self.sweep.command])
+        return printable(shlex.join(["python", "train.py", "-m", *self.sweep.command]))
 
     @property
     def verdict(self) -> str:
@@ -91,7 +92,7 @@ class Contents:
         """What trains this job again, in a shell; a sentence where that is not known."""
         flags, overrides = split(self.sweep.overrides(job))
         words = [*flags, *(text for text in overrides if not is_of_the_sweep(key_of(text)))]
-        return shlex.join(["python", "train.py", *words]) if words else UNKNOWN
+        return printable(shlex.join(["python", "train.py", *words])) if words else UNKNOWN
 
     def jobs(self) -> tuple[list[str], Rows]:
         """Best first, then those without a score, by number."""

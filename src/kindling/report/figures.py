@@ -1,5 +1,6 @@
 """The figures of a sweep, and those that show what its parameters do."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from kindling.figure import Figure
-from kindling.report.axes import BEST, Position, legend, scatter, score_axis, shortened_key, written
+from kindling.report.axes import BEST, Position, legend, scatter, score_axis, shortened, shortened_key, written
 from kindling.report.comparisons import heat_map, pareto_front
 from kindling.report.courses import history, learning_curves
 from kindling.report.importances import importance
@@ -22,7 +23,7 @@ def figures(sweep: SweepFolder, frame: pd.DataFrame) -> Iterator[tuple[str, str,
     courses = curves(sweep)
     frame = with_scores_of_pruned(sweep, frame, courses)
     for name in sweep.objectives:
-        of = f"_{name.replace('/', '_')}" if len(sweep.objectives) > 1 else ""
+        of = f"_{re.sub('[^a-zA-Z0-9_.-]', '_', name)[:100]}" if len(sweep.objectives) > 1 else ""
         if frame[name].map(np.isfinite).any():
             yield f"history{of}", f"{name} of each job, in order of their numbers", history(sweep, frame, name)
         if len(with_settings(sweep, completed(sweep, frame))) > 1 and sweep.space:
@@ -90,7 +91,7 @@ def importances(shares: pd.DataFrame) -> Figure:
     height = 0.8 / len(names)
     for index, name in enumerate(names):
         at = np.arange(len(shares)) + (len(names) - 1 - 2 * index) * height / 2
-        bars = axes.barh(at, shares[name], height=height, label=name)
+        bars = axes.barh(at, shares[name], height=height, label=shortened(str(name), 36))
         axes.bar_label(bars, [f"{share:.0%}" for share in shares[name]], padding=3, fontsize=8)
     axes.set_yticks(range(len(shares)), [shortened_key(key, 42) for key in shares["parameter"]])
     axes.set(xlim=(0, 1.15 * shares[names].to_numpy().max()), xlabel="share of the variance")

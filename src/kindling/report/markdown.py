@@ -31,7 +31,7 @@ def sections(contents: Contents) -> list[tuple[str, tuple[list[str], Rows]]]:
 
 def table(columns: list[str], rows: Rows, winners: list[int]) -> str:
     is_number = [any(row[index].value is not None for row in rows) for index in range(len(columns))]
-    lines = [columns, ["---:" if right else "---" for right in is_number]]
+    lines = [list(map(escaped, columns)), ["---:" if right else "---" for right in is_number]]
     for first, *rest in rows:
         is_best = columns[0] == "job" and first.value in winners
         lines += [[f"**{first.text}**" if is_best else escaped(first.text), *(escaped(cell.text) for cell in rest)]]

@@ -2,7 +2,7 @@
 
 from filelock import FileLock
 
-from kindling.folders import write_whole
+from kindling.folders import check_contained, write_whole
 from kindling.report.contents import Contents
 from kindling.report.figures import figures
 from kindling.report.markdown import markdown
@@ -19,9 +19,10 @@ def write(sweep: Sweep) -> Contents:
     Every file is replaced as a whole. May be called while jobs are running.
 
     Raises:
-        UserError: where the folder is not that of a sweep.
+        UserError: where the folder is not that of a sweep, or what is written into it would land elsewhere.
     """
     sweep = opened(sweep)
+    check_contained(sweep.folder, shared=True)
     with FileLock(sweep.folder / ".report.lock"):
         contents = Contents(sweep, framed(sweep, rebuild(sweep)))
         pictures = [(name, caption, drawn.png(DPI)) for name, caption, drawn in figures(sweep, contents.frame)]

@@ -9,8 +9,9 @@ from typing import Any
 from filelock import FileLock
 
 from kindling.files import MAX_RECORD, check_file
-from kindling.folders import write_whole
+from kindling.folders import follow_no_link, write_whole
 from kindling.report.sweep_folder import SweepFolder
+from kindling.text import no_formula
 
 TAIL = 65_536  # bytes; no line is as long
 
@@ -24,12 +25,12 @@ def append(sweep: str | Path, job: int) -> None:
         UserError: where the folder is not that of a sweep.
     """
     of = SweepFolder(sweep)
-    row = of.row(job)
+    row = {no_formula(name): value for name, value in of.row(job).items()}
     with table_lock(of):
         cut_torn_line(of.table)
         columns = header(of.table)
         if set(row) <= set(columns):
-            with of.table.open("a", newline="", encoding="utf-8") as file:
+            with open(of.table, "a", newline="", encoding="utf-8", opener=follow_no_link) as file:
                 file.write(lines([row], columns))
         else:  # the first row, or a metric that comes up later: it gets a column, empty in the rows before
             rows = read_rows(of.table)
@@ -61,7 +62,7 @@ def cut_torn_line(path: Path) -> None:
     if not path.exists():
         return
     check_file(path, MAX_RECORD)
-    with path.open("r+b") as file:
+    with open(path, "r+b", opener=follow_no_link) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - TAIL))
         tail = file.read()
@@ -77,11 +78,13 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def write_rows(sweep: SweepFolder, rows: list[dict[str, Any]], names: set[str]) -> None:
-    columns = sweep.columns(names)
+    columns = list(dict.fromkeys(no_formula(name) for name in sweep.columns(names)))
+    rows = [{no_formula(name): value for name, value in row.items()} for row in rows]
     write_whole(sweep.table, lines([dict(zip(columns, columns, strict=True)), *rows], columns))
 
 
 def lines(rows: list[dict[str, Any]], columns: list[str]) -> str:
     buffer = io.StringIO(newline="")
-    csv.DictWriter(buffer, columns, lineterminator="\n").writerows(rows)
+    texts = [{k: no_formula(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
+    csv.DictWriter(buffer, columns, lineterminator="\n").writerows(texts)
     return buffer.getvalue()

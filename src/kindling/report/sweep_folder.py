@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from kindling.config.sweep_record import read_record
 from kindling.errors import shown
 from kindling.folders import SPREADS, number, part, read_overrides, read_summary
+from kindling.text import printable
 
 OF_THE_RUN = ("parameters", "epochs", "samples_per_second")  # objectives that are no metrics; and seconds
 REPEATS = ("seed", "data.fold")  # keys that say which repetition a job is, not what is tried
@@ -90,7 +91,7 @@ class SweepFolder:
         return {
             **test_metrics(summary),
             "job": job,
-            "status": str(summary.get("status", "unreadable")),
+            "status": printable(str(summary["status"])),
             **swept_values(self.overrides(job), list(self.space)),
             **{name: objective(summary, name) for name in self.objectives},
             "epochs": epochs if isinstance(epochs, int) else None,
@@ -121,7 +122,7 @@ def objective(summary: dict[str, Any], name: str) -> float | None:
 
 def test_metrics(summary: dict[str, Any]) -> dict[str, float | None]:
     names = [str(name) for name in part(summary, "metrics") if not str(name).endswith(SPREADS)]
-    return {name: objective({"metrics": summary["metrics"]}, name) for name in names}
+    return {printable(name): objective({"metrics": summary["metrics"]}, name) for name in names}
 
 
 def error_sentence(summary: dict[str, Any]) -> str | None:
@@ -154,4 +155,5 @@ def parsed(override: str) -> Any:
         value = OverridesParser.create().parse_override(override).value()
     except HydraException:
         value = text
-    return value if isinstance(value, str | int | float | bool | None) else text
+    value = value if isinstance(value, str | int | float | bool | None) else text
+    return printable(value) if isinstance(value, str) else value

@@ -53,7 +53,7 @@ def draw(run_dir: Path, model: L.LightningModule | None = None, datamodule: Any 
 
 
 def save(run_dir: Path, name: str, figure: Any) -> None:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
     (run_dir / "figures").mkdir(exist_ok=True)
-    content = io.BytesIO()
-    figure.savefig(content, dpi=120)
-    write_whole(run_dir / "figures" / f"{name}.png", content.getvalue())
+    write_whole(run_dir / "figures" / f"{name}.png", picture.getvalue())

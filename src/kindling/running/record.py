@@ -11,7 +11,7 @@ import lightning as L
 from kindling import abilities
 from kindling import lightning_internals as internals
 from kindling.errors import UserError
-from kindling.folders import check_still_held, read_course, write_whole
+from kindling.folders import check_still_held, follow_no_link, read_course, write_whole
 from kindling.running.callbacks import Late
 
 
@@ -80,7 +80,7 @@ class Record(Late):
             rows = self._rows() if exists else []
             self._write([*rows[: self.num_rows - 1], self.last])
             return
-        with self.path.open("a", encoding="utf-8", newline="") as file:
+        with open(self.path, "a", encoding="utf-8", newline="", opener=follow_no_link) as file:
             file.write(self._lines([row], self._columns()))
 
     def _writes(self, trainer: L.Trainer) -> bool:

@@ -21,9 +21,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.config.asked import Asked, within_sweep
 from kindling.errors import Pruned, Refused, UserError
-from kindling.files import read_json
 from kindling.folders import PROJECT, read_summary, write_whole
 from kindling.process import INTERRUPTED, rank
+
+KINDS: dict[str, type] = {"started": str, "resumed": list}
+KINDS |= dict.fromkeys(("data", "metrics", "monitor", "seconds", "loggers"), dict)
 
 
 class Summary(dict[str, Any]):
@@ -32,7 +34,7 @@ class Summary(dict[str, Any]):
     Only a process where it is `enabled` touches the file.
     """
 
-    def __init__(self, path: Path, enabled: bool, **fields: Any) -> None:
+    def __init__(self, path: Path, enabled: bool, /, **fields: Any) -> None:
         super().__init__({"metrics": {}, "seconds": {}, **fields, "status": "running"})
         self.pop("error", None)
         self.path = path
@@ -87,7 +89,7 @@ def open_summary(cfg: DictConfig, asked: Asked, resume: bool = False) -> Summary
     enabled = rank() == 0
     if enabled:
         if resume:
-            before = read_json(run_dir / "summary.json")
+            before = known(read_summary(run_dir))
         elif holds_a_run(run_dir):
             raise UserError(
                 f"{run_dir} already holds a run; choose another hydra.run.dir, delete it, or go on: resume={run_dir}"
@@ -126,6 +128,15 @@ def refused() -> Iterator[None]:
         yield
     except UserError as error:
         raise Refused(str(error)) from error
+
+
+def known(summary: dict[str, Any]) -> dict[str, Any]:
+    """What is gone on with of a summary that nobody vouches for: fields of the kind that they should be."""
+    before: dict[str, Any] = {key: value for key, value in summary.items() if isinstance(value, KINDS.get(key, object))}
+    seconds, loggers = before.get("seconds", {}), before.get("loggers", {})
+    before["seconds"] = {phase: value for phase, value in seconds.items() if isinstance(value, int | float)}
+    before["loggers"] = {name: text for name, text in loggers.items() if re.fullmatch(r"[\w.-]+", str(text))}
+    return before
 
 
 def holds_a_run(run_dir: Path) -> bool:

@@ -12,8 +12,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kindling.budget import MIN_BYTES, Budget
-from kindling.checkpoints import trust
 from kindling.checkpoints.format import load
+from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems, resolved
@@ -34,6 +34,7 @@ from kindling.running.outlook import Outlook
 from kindling.running.resumed import changes, kept_problems, take
 from kindling.running.summary import kept_where_refused, open_summary, refused, write_config
 from kindling.running.testing import test
+from kindling.trust.targets import unknown_packages
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,8 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
             log.info(facts.headline(summary))
             if not checkpoint:
                 begin(cfg, parts)
+            elif not any(isinstance(callback, LastCheckpoint) for callback in parts.trainer.callbacks):  # type: ignore[attr-defined]
+                raise UserError(f"resume={resume}: callbacks.last is what goes on with a run; leave it there")
         with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
             parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=checkpoint)
         best = best_weights(cfg, parts)
@@ -104,12 +107,11 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
 
 def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> None:
     """Raises:
-    UserError: with every mistake in the config, and where it goes on with what a folder says, all that is foreign.
+    UserError: with every mistake in the config, and where it goes on with what a folder says, all that is too large.
     """
     found = [] if checked else problems(cfg, asked)
-    plain: Any = None if found else resolved(cfg)
-    if resume and plain:
-        found += trust.problems(plain, cfg.allowed_packages) or size_problems(plain)
+    if resume and not found:
+        found += size_problems(resolved(cfg))
     if found:
         run_dir = Path(cfg.run_dir)
         if run_dir.is_dir() and not any(run_dir.iterdir()):
@@ -143,7 +145,7 @@ def keep_places(cfg: DictConfig) -> None:
 
 def begin(cfg: DictConfig, parts: Parts) -> None:
     """What a run does at its start alone."""
-    for package in sorted(trust.unknown_packages(OmegaConf.to_container(cfg), cfg.allowed_packages)):
+    for package in sorted(unknown_packages(OmegaConf.to_container(cfg), cfg.allowed_packages)):
         log.info(
             f"{package} is not from this checkout: to come back to this run, name it in allowed_packages "
             "(conf/train.yaml, or allowed_packages=[...])"

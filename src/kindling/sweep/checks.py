@@ -10,9 +10,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from kindling.checkpoints import trust
 from kindling.config.asked import take_asked
-from kindling.config.checks import problems, resolved
+from kindling.config.checks import problems
 from kindling.errors import UserError, listed
 from kindling.sweep.loader import SweepConfigLoader
 from kindling.sweep.space import Space
@@ -20,10 +19,8 @@ from kindling.sweep.space import Space
 NOT_OF_THE_JOB = ("hydra", "sweep", "run_dir", "allowed_packages")
 
 
-def check(config: DictConfig, space: Space, loader: SweepConfigLoader, trusted: bool = True) -> None:
+def check(config: DictConfig, space: Space, loader: SweepConfigLoader) -> None:
     """Each combination of options, and with it each value of the other keys once.
-
-    Where the command comes from a folder it is not `trusted`, and what it has built is checked too.
 
     Raises:
         UserError: with every mistake.
@@ -33,7 +30,7 @@ def check(config: DictConfig, space: Space, loader: SweepConfigLoader, trusted: 
         others = {key: list(_values(space, key)) for key in space.swept if key not in chosen}
         for place in range(max(map(len, others.values()), default=1)):
             chosen.update({key: options[place % len(options)] for key, options in others.items()})
-            found += _problems(config, space.overrides(chosen), loader, trusted)
+            found += _problems(config, space.overrides(chosen), loader)
     if found:
         raise UserError(listed(found))
 
@@ -69,7 +66,7 @@ def _values(space: Space, key: str) -> Iterator[Any]:
         yield from (value for value, _ in space.listed[key])
 
 
-def _problems(config: DictConfig, overrides: list[str], loader: SweepConfigLoader, trusted: bool) -> list[str]:
+def _problems(config: DictConfig, overrides: list[str], loader: SweepConfigLoader) -> list[str]:
     setup_globals()
     try:
         job = loader.load_sweep_config(config, overrides)
@@ -82,9 +79,6 @@ def _problems(config: DictConfig, overrides: list[str], loader: SweepConfigLoade
         with open_dict(job):
             del job["sweep"]
         job.run_dir = "."
-        found = problems(job, asked)
-        if not trusted:
-            found += trust.problems(resolved(job), job.allowed_packages)
-        return found
+        return problems(job, asked)
     finally:
         HydraConfig.instance().cfg = before

@@ -25,6 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from kindling.errors import UserError
+from kindling.folders import follow_no_link
 from kindling.process import outlive_output
 
 # Imported once, by the server that the jobs are forked from.
@@ -122,7 +123,7 @@ def run(sender: Connection, arguments: bytes) -> None:
         job.hydra.job.id = job.hydra.job.num = number
     run_dir = Path(job.hydra.sweep.dir, str(job.hydra.sweep.subdir))
     run_dir.mkdir(parents=True, exist_ok=True)
-    output = os.open(run_dir / "output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    output = follow_no_link(str(run_dir / "output.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
     outlive_output()

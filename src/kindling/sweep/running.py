@@ -29,6 +29,7 @@ from kindling.running import figures
 from kindling.sweep.job_folder import clear, facts, is_unfinished, lacking, left_behind, record_failure
 from kindling.sweep.space import Space
 from kindling.sweep.study import Queue, job_of
+from kindling.text import printable
 
 
 class Sweep:
@@ -109,7 +110,7 @@ class Sweep:
                 self.settle(number, None)
                 continue
             swept = "  ".join(self.space.drawn(trial.params))
-            print(f"job {number}: {swept}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True)
+            print(f"job {number}: {printable(swept)}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True)
             overrides = self.space.overrides(trial.params)
             run_dir.mkdir(exist_ok=True)
             write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create([*self.flags, *overrides])))
@@ -172,7 +173,7 @@ def outcome(summary: dict[str, Any], values: dict[str, float | None]) -> str:
     if error := part(summary, "error"):
         told = [f"{error.get('type')}: {error.get('message')}"]
     seconds = sum(filter(None, map(measured, part(summary, "seconds").values())))
-    return "  ".join([summary["status"], *told, f"({seconds:.1f} s)"])
+    return printable("  ".join([str(summary["status"]), *told, f"({seconds:.1f} s)"]))
 
 
 def draw_best(folder: Path) -> None:

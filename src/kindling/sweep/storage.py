@@ -8,6 +8,7 @@ from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from kindling.errors import UserError, shown
+from kindling.folders import follow_no_link
 
 DAMAGED = "is damaged; delete it, and what the jobs have done is read from their folders"
 
@@ -57,7 +58,7 @@ def check_journal(path: Path) -> None:
     written = path.read_bytes() if path.exists() else b""
     whole = written[: written.rfind(b"\n") + 1]
     if whole != written:
-        with path.open("r+b") as file:
+        with open(path, "r+b", opener=follow_no_link) as file:
             file.truncate(len(whole))
     for number, line in enumerate(whole.splitlines(), 1):
         try:

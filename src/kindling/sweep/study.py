@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from kindling.errors import UserError, shown
 from kindling.folders import is_locked, read_overrides
 from kindling.sweep.job_folder import clear, lacking
 from kindling.sweep.space import Space
@@ -140,7 +141,7 @@ class Queue:
 
     def take(self, total: int) -> Trial | None:
         """A try of the next of the first `total` jobs: one that a dead process left, or one that waits."""
-        with self.lock:
+        with self.lock, of_this_sweep(self.folder):
             trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
             trials = [trial for trial in trials if job_of(trial) < total]
             left = [trial for trial in trials if trial.state is TrialState.RUNNING and not self._is_alive(trial)]
@@ -178,6 +179,19 @@ class Queue:
 
     def _path(self, worker: str) -> Path:
         return self.folder / ".workers" / f"{Path(worker).name}.lock"
+
+
+@contextmanager
+def of_this_sweep(folder: Path) -> Iterator[None]:
+    """Optuna takes no other values than the sweep's command gives.
+
+    Raises:
+        UserError: where the study holds some.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"{folder}: the study holds other values than sweep.yaml ({shown(str(error))})") from None
 
 
 def reopened(study: optuna.Study, number: int) -> Trial:

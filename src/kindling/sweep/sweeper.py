@@ -19,9 +19,9 @@ from optuna.samplers import BaseSampler
 from kindling.config.resume import flat
 from kindling.config.sources import Source, extend
 from kindling.config.sweep_record import Record, by_key, differences, read_record
-from kindling.errors import UserError, some
+from kindling.errors import UserError, shown, some
 from kindling.files import read_yaml
-from kindling.folders import write_whole
+from kindling.folders import check_contained, is_name, write_whole
 from kindling.process import quiet
 from kindling.sweep.checks import check, job_configs
 from kindling.sweep.loader import SweepConfigLoader
@@ -47,6 +47,8 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     extend(hydra_context.config_loader, config.hydra.job.config_name, config.hydra.overrides.hydra)
     option = config.hydra.runtime.choices.sweep
     check_settings(config)
+    if (folder / "sweep.yaml").exists():
+        check_contained(folder, shared=True)
     space = read_space(arguments, hydra_context.config_loader, option == "grid", texts_of(folder))
     loader = SweepConfigLoader(hydra_context.config_loader, [*space.swept, *OF_A_JOB])
     trials = space.grid() if option == "grid" else [{}] * (settings.n_trials or 0)
@@ -60,7 +62,7 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
         space={key: distribution_to_json(distribution) for key, distribution in space.swept.items()},
     )
     if settings.resume or not (folder / "sweep.yaml").exists():
-        check(config, space, loader, trusted=not settings.resume)
+        check(config, space, loader)
     context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
     record = claim(folder, record, job_configs(config, space, loader))
@@ -126,6 +128,11 @@ def check_settings(config: DictConfig) -> None:
     UserError: where a setting of the sweep makes no sense.
     """
     settings, objectives = config.sweep, objectives_of(config)
+    if not isinstance(settings.name, str | int) or not is_name(str(settings.name)):
+        raise UserError(
+            f"sweep.name={shown(str(settings.name))}: should name a folder in outputs/sweeps, like lr or mnist/lr; "
+            "hydra.sweep.dir=FOLDER puts a sweep elsewhere"
+        )
     for key in ("n_trials", "max_failures", "batch_size"):
         value = settings[key]
         if value is not None and (type(value) is not int or value < 1):
