@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -16,10 +16,12 @@ from kindling.errors import some
 from kindling.folders import SPREADS
 from kindling.lightning_internals import latest
 from kindling.population.model import Population
-from kindling.running.best import Best
-from kindling.running.build import Parts
 from kindling.running.ending import ending
 from kindling.running.watch import Watch
+
+if TYPE_CHECKING:
+    from kindling.running.best import Best
+    from kindling.running.build import Parts
 
 
 def before_training(
@@ -43,7 +45,7 @@ def before_training(
     }
 
 
-def after_training(cfg: DictConfig, parts: Parts, best: Best) -> dict[str, Any]:
+def after_training(cfg: DictConfig, parts: "Parts", best: "Best") -> dict[str, Any]:
     trainer, model = parts.trainer, parts.model
     monitor = {"name": cfg.monitor, "mode": cfg.mode, "best": best.score}
     if best.step is not None:
