@@ -22,7 +22,7 @@ from kindling import compose, train
 from kindling.config.command_line import check_command_line
 from kindling.config.resume import quoted
 from kindling.errors import UserError
-from kindling.folders import let_go, locked, take
+from kindling.locks import let_go, locked, take
 from kindling.running.loggers import wandb_logger
 from wandb_server import Server, wandb_server
 

@@ -23,7 +23,7 @@ from kindling.config.asked import Asked
 from kindling.config.command_line import check_command_line
 from kindling.config.construct import construct
 from kindling.config.resume import quoted
-from kindling.folders import locked
+from kindling.locks import locked
 from kindling.process import quiet
 from kindling.running.build import Parts, build
 from kindling.running.summary import open_summary

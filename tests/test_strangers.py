@@ -31,8 +31,8 @@ from kindling.config import foreign
 from kindling.config.command_line import check_command_line
 from kindling.config.resume import quoted
 from kindling.config.told import parsed_overrides
+from kindling.containment import is_name
 from kindling.errors import UserError, told_in_a_sentence
-from kindling.folders import is_name
 from kindling.sweep.study import Queue, open_study
 from kindling.sweep.sweeper import check_settings
 from kindling.text import Formatter, no_formula
@@ -141,7 +141,6 @@ def listening(folder: Path, elsewhere: Path) -> None:
 LINKED = {  # in the folder: elsewhere
     "metrics.csv": "notes.csv",
     "metrics.csv.tmp": "notes.csv",
-    f"metrics.csv.{os.getpid()}.tmp": "notes.csv",
     "summary.json.tmp": "notes.csv",
     "train.log": "train.log",
     "output.log": "new.log",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kindling.checkpoints import archive
 from kindling.errors import UserError
-from kindling.folders import check_still_held
+from kindling.locks import check_still_held
 
 log = logging.getLogger(__name__)
 

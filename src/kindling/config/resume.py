@@ -20,7 +20,8 @@ from kindling.config.sources import Source, check_flags, split
 from kindling.config.told import check_place, is_computed, key_of, parsed_overrides
 from kindling.errors import UserError, shown, some
 from kindling.files import read_json, read_yaml
-from kindling.folders import holds, is_locked, let_go, read_summary, take
+from kindling.folders import read_summary
+from kindling.locks import holds, is_locked, let_go, take
 from kindling.process import is_first
 from kindling.trust.plain import plain_problems
 

@@ -10,9 +10,10 @@ from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
 from kindling.config.sources import split
+from kindling.containment import is_name
 from kindling.errors import UserError, shown
 from kindling.files import read_yaml
-from kindling.folders import is_name, write_whole
+from kindling.folders import write_whole
 
 # Keys that say how, where or how long, not what is swept.
 CHANGEABLE = (

@@ -8,8 +8,8 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from kindling.config.overrides import parse
+from kindling.containment import check_contained
 from kindling.errors import UserError, shown
-from kindling.folders import check_contained
 
 MOST_REFERENCES = 20  # ten that are doubled each time make a thousand of one
 

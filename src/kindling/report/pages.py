@@ -2,7 +2,8 @@
 
 from filelock import FileLock
 
-from kindling.folders import check_contained, write_whole
+from kindling.containment import check_contained
+from kindling.folders import write_whole
 from kindling.report.contents import Contents
 from kindling.report.figures import figures
 from kindling.report.markdown import markdown

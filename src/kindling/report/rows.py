@@ -8,8 +8,9 @@ from typing import Any
 
 from filelock import FileLock
 
+from kindling.containment import follow_no_link
 from kindling.files import MAX_RECORD, check_file
-from kindling.folders import follow_no_link, write_whole
+from kindling.folders import write_whole
 from kindling.report.sweep_folder import SweepFolder
 from kindling.text import no_formula
 

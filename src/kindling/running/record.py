@@ -10,8 +10,10 @@ import lightning as L
 
 from kindling import abilities
 from kindling import lightning_internals as internals
+from kindling.containment import follow_no_link
 from kindling.errors import UserError
-from kindling.folders import check_still_held, follow_no_link, read_course, write_whole
+from kindling.folders import read_course, write_whole
+from kindling.locks import check_still_held
 from kindling.running.callbacks import Late
 
 

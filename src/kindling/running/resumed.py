@@ -1,20 +1,93 @@
-"""What a resumed run is asked to do otherwise than before, where its checkpoint has a say in it too."""
+"""What a run goes on from, and what it is asked to do otherwise than before where its checkpoint has a say too."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from omegaconf import DictConfig, OmegaConf
 
+from kindling.budget import MIN_BYTES, Budget
+from kindling.checkpoints.format import load
+from kindling.checkpoints.last import LastCheckpoint
 from kindling.config.resume import flat
+from kindling.data.identity import check_same, identity
 from kindling.errors import UserError, listed
 from kindling.running.build import Parts
 from kindling.running.ending import has_stopped
 
 # These live on in the checkpoint: as weights, as the state of the optimizer, in what has been measured.
 KEPT = ("seed", "population", "monitor", "mode", "model", "loss", "optimizer", "scheduler")
+
+
+@dataclass
+class Before:
+    """What a run goes on from; nothing of a run that begins.
+
+    Args:
+        checkpoint: the one named, or the newest of the run; None where the run stopped before its first.
+        data: what the checkpoint knows of them.
+        changed: by key, what the run was trained with and is to go on with.
+    """
+
+    checkpoint: Path | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def take_up(cfg: DictConfig, resume: str | None) -> Before:
+    """Raises:
+    UserError: where the checkpoint cannot be used, or overrules what `cfg` asks for.
+    """
+    path = newest(Path(resume)) if resume else None
+    if resume is None or path is None:
+        return Before()
+    content = load(path)
+    if "progress" not in content:
+        raise UserError(f"resume={path}: holds weights alone; init_from={path} starts a new run from them")
+    now: Any = OmegaConf.to_container(cfg, resolve=True)
+    changed = changes(content["config"], now)
+    found = list(kept_problems(changed, resume))
+    if found:
+        raise UserError(listed(found))
+    return Before(path, content["data"] if isinstance(content.get("data"), dict) else {}, changed)
+
+
+def newest(path: Path) -> Path | None:
+    """The checkpoint, or that of the folder; not from the start again over what has been saved."""
+    if not path.is_dir():
+        return path
+    last = path / "checkpoints" / "last.ckpt"
+    others = sorted(path.glob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
+    return last if last.exists() else others[-1] if others else None
+
+
+def budget_for(cfg: DictConfig, checkpoint: Path | None) -> AbstractContextManager[Any]:
+    """A model that goes on from a checkpoint takes up about what is in it, whatever its config says."""
+    if checkpoint is None:
+        return nullcontext()
+    return Budget(f"{checkpoint}: its {cfg.model._target_}", MIN_BYTES + 8 * checkpoint.stat().st_size)
+
+
+def go_on(before: Before, cfg: DictConfig, parts: Parts) -> None:
+    """Raises:
+    UserError: where the data are others, or where a callback that is needed is gone or cannot take what has changed.
+    """
+    if before.checkpoint is None:
+        return
+    check_same(before.data, identity(parts.datamodule), parts.datamodule, cfg.run_dir)
+    callbacks: list[Callback] = parts.trainer.callbacks  # type: ignore[attr-defined]
+    if not any(isinstance(callback, LastCheckpoint) for callback in callbacks):
+        raise UserError("callbacks.last is what goes on with a run; leave it there")
+    found = list(callback_problems(before.changed, parts.chosen))
+    if found:
+        raise UserError(listed(found))
+    callbacks.insert(0, AsAsked(before.changed, parts.chosen))
 
 
 def changes(then: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -45,16 +118,6 @@ def callback_problems(changed: Mapping[str, tuple[Any, Any]], chosen: Mapping[st
         stateful = any(is_overridden(method, callback, Callback) for method in ("state_dict", "on_save_checkpoint"))
         if isinstance(callback, ModelCheckpoint) or (stateful and not hasattr(callback, setting)):
             yield f"{key}={after}: the callback goes on with {before}, which its state belongs to; leave it out"
-
-
-def take(changed: Mapping[str, tuple[Any, Any]], parts: Parts) -> None:
-    """Raises:
-    UserError: where a callback cannot take what has changed.
-    """
-    found = list(callback_problems(changed, parts.chosen))
-    if found:
-        raise UserError(listed(found))
-    parts.trainer.callbacks.insert(0, AsAsked(changed, parts.chosen))  # type: ignore[attr-defined]
 
 
 class AsAsked(Callback):

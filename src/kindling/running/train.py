@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,15 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from kindling.budget import MIN_BYTES, Budget
-from kindling.checkpoints.format import load
-from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
 from kindling.config.checks import idle_parts, problems, resolved
 from kindling.config.places import located
 from kindling.config.resume import flat
 from kindling.config.sizes import size_problems
-from kindling.data.identity import check_same, identity, loader_sizes
+from kindling.data.identity import loader_sizes
 from kindling.errors import Pruned, UserError, listed
-from kindling.folders import locked
+from kindling.locks import locked
 from kindling.process import exit_codes, quiet, rank
 from kindling.reopening.run import Run
 from kindling.running import facts, figures
@@ -31,7 +28,7 @@ from kindling.running.build import Parts, build
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
 from kindling.running.outlook import Outlook
-from kindling.running.resumed import changes, kept_problems, take
+from kindling.running.resumed import budget_for, go_on, take_up
 from kindling.running.summary import kept_where_refused, open_summary, refused, write_config
 from kindling.running.testing import test
 from kindling.trust.targets import unknown_packages
@@ -61,8 +58,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     check(cfg, asked, resume, checked)
     leave_out_idle_parts(cfg)
     keep_places(cfg)
-    checkpoint, before = checkpoint_to_go_on_from(resume) if resume else (None, {})
-    changed = changed_settings(cfg, before, resume) if checkpoint else {}
+    before = take_up(cfg, resume)
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     outlook = Outlook(asked.choice("scheduler", cfg) if cfg.scheduler else None)
@@ -77,20 +73,17 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     ):
         with summary.timed("setup"):
             with at_start:
-                budget = budget_for(cfg, checkpoint)
-                parts = build(cfg, [*callbacks, outlook], summary.get("loggers", {}), checkpoint, budget)
-                take(changed, parts)
-                check_same(before.get("data", {}), identity(parts.datamodule), parts.datamodule, cfg.run_dir)
+                budget = budget_for(cfg, before.checkpoint)
+                parts = build(cfg, [*callbacks, outlook], summary.get("loggers", {}), before.checkpoint, budget)
+                go_on(before, cfg, parts)
             if rank() == 0:
                 write_config(cfg)  # once more, with what the data have decided
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
             log.info(facts.headline(summary))
-            if not checkpoint:
+            if not before.checkpoint:
                 begin(cfg, parts)
-            elif not any(isinstance(callback, LastCheckpoint) for callback in parts.trainer.callbacks):  # type: ignore[attr-defined]
-                raise UserError(f"resume={resume}: callbacks.last is what goes on with a run; leave it there")
         with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
-            parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=checkpoint)
+            parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=before.checkpoint)
         best = best_weights(cfg, parts)
         summary.update(facts.after_training(cfg, parts, best))
         summarise_data(summary, parts)
@@ -117,13 +110,6 @@ def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> N
         if run_dir.is_dir() and not any(run_dir.iterdir()):
             run_dir.rmdir()  # Hydra made it
         raise UserError(listed(found))
-
-
-def budget_for(cfg: DictConfig, checkpoint: Path | None) -> AbstractContextManager[Any]:
-    """A model that goes on from a checkpoint takes up about what is in it, whatever its config says."""
-    if checkpoint is None:
-        return nullcontext()
-    return Budget(f"{checkpoint}: its {cfg.model._target_}", MIN_BYTES + 8 * checkpoint.stat().st_size)
 
 
 def leave_out_idle_parts(cfg: DictConfig) -> None:
@@ -181,38 +167,3 @@ def pruned_later() -> Iterator[list[Pruned]]:
         yield pruned
     except Pruned as reason:
         pruned.append(reason)
-
-
-def checkpoint_to_go_on_from(resume: str) -> tuple[Path | None, dict[str, Any]]:
-    """The checkpoint named, or the newest of the run, with its config and what it knows of its data; None where the run
-    stopped before its first.
-
-    Raises:
-        UserError: where the checkpoint cannot be used, or overrules what is asked for.
-    """
-    path = Path(resume)
-    if path.is_dir():
-        last = path / "checkpoints" / "last.ckpt"
-        others = sorted(path.glob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
-        if not last.exists() and not others:
-            return None, {}
-        path = last if last.exists() else others[-1]  # never from the start again over what has been saved
-    content = load(path)
-    if "progress" not in content:
-        raise UserError(f"resume={path}: holds weights alone; init_from={path} starts a new run from them")
-    data = content["data"] if isinstance(content.get("data"), dict) else {}
-    return path, {"config": content["config"], "data": data}
-
-
-def changed_settings(cfg: DictConfig, before: dict[str, Any], resume: str) -> dict[str, tuple[Any, Any]]:
-    """By key, what the run was trained with and is to go on with.
-
-    Raises:
-        UserError: where its checkpoint overrules that.
-    """
-    now: Any = OmegaConf.to_container(cfg, resolve=True)
-    changed = changes(before["config"], now)
-    found = list(kept_problems(changed, resume))
-    if found:
-        raise UserError(listed(found))
-    return changed

@@ -19,7 +19,8 @@ from kindling.config.checks import several_processes
 from kindling.config.resume import quoted
 from kindling.config.sources import Source
 from kindling.errors import OF_THE_MACHINE, Pruned, UserError, told
-from kindling.folders import PROJECT, is_locked, read_summary
+from kindling.folders import PROJECT, read_summary
+from kindling.locks import is_locked
 from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
 from kindling.sweep.job_folder import is_unfinished, record_failure
 

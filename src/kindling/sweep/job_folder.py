@@ -8,7 +8,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from kindling.folders import is_locked, number, part, read_summary, write_whole
+from kindling.folders import number, part, read_summary, write_whole
+from kindling.locks import is_locked
 
 BEST = "checkpoints/best.ckpt"
 

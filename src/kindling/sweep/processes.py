@@ -24,8 +24,8 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from kindling.containment import follow_no_link
 from kindling.errors import UserError
-from kindling.folders import follow_no_link
 from kindling.process import outlive_output
 
 # Imported once, by the server that the jobs are forked from.

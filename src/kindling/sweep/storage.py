@@ -7,8 +7,8 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+from kindling.containment import follow_no_link
 from kindling.errors import UserError, shown
-from kindling.folders import follow_no_link
 
 DAMAGED = "is damaged; delete it, and what the jobs have done is read from their folders"
 

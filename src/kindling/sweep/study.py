@@ -20,7 +20,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from kindling.errors import UserError, shown
-from kindling.folders import is_locked, read_overrides
+from kindling.folders import read_overrides
+from kindling.locks import is_locked
 from kindling.sweep.job_folder import clear, lacking
 from kindling.sweep.space import Space
 from kindling.sweep.storage import open_storage

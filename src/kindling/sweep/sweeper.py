@@ -19,9 +19,10 @@ from optuna.samplers import BaseSampler
 from kindling.config.resume import flat
 from kindling.config.sources import Source, extend
 from kindling.config.sweep_record import Record, by_key, differences, read_record
+from kindling.containment import check_contained, is_name
 from kindling.errors import UserError, shown, some
 from kindling.files import read_yaml
-from kindling.folders import check_contained, is_name, write_whole
+from kindling.folders import write_whole
 from kindling.process import quiet
 from kindling.sweep.checks import check, job_configs
 from kindling.sweep.loader import SweepConfigLoader
