@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kindling import compose
 from kindling.config.asked import take_asked
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from kindling.errors import told_in_a_sentence
 from kindling.process import quiet
 from kindling.running.build import build

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, open_dict
 
 from kindling import compose, train
 from kindling.config.asked import take_asked
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from torture import train_py
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from sklearn.datasets import load_diabetes
 
 from conftest import Finished, compose_config, write_idx
 from kindling.config.checks import problems
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from kindling.data.base import InMemoryDataModule
 from kindling.data.csv import CSV
 from kindling.data.images import Digits, mean_and_std

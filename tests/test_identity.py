@@ -19,7 +19,7 @@ from conftest import CONF, Finished
 from kindling import Run, report, train
 from kindling.config.command_line import check_command_line
 from kindling.config.places import located
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from kindling.data.base import InMemoryDataModule
 from kindling.data.csv import CSV
 from kindling.data.identity import difference, digest

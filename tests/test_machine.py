@@ -20,7 +20,7 @@ import torch
 from conftest import CONF, ROOT, Finished
 from kindling import compose, train
 from kindling.config.command_line import check_command_line
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from kindling.errors import UserError
 from kindling.locks import let_go, locked, take
 from kindling.running.loggers import wandb_logger

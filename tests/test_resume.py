@@ -22,7 +22,7 @@ from kindling import compose, train
 from kindling.config.asked import Asked
 from kindling.config.command_line import check_command_line
 from kindling.config.construct import construct
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from kindling.locks import locked
 from kindling.process import quiet
 from kindling.running.build import Parts, build

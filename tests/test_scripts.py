@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT
 from kindling import compose, train
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
 

@@ -29,7 +29,7 @@ from kindling import compose, report, train
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config import foreign
 from kindling.config.command_line import check_command_line
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from kindling.config.told import parsed_overrides
 from kindling.containment import is_name
 from kindling.errors import UserError, told_in_a_sentence

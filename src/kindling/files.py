@@ -66,19 +66,19 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
-def read_yaml(path: Path) -> Any:
-    """As plain containers, with its interpolations as they are.
+def read_yaml(path: Path, configs: int = 1) -> Any:
+    """As plain containers, with its interpolations as they are; of no more than so many `configs` of the usual size.
 
     Raises:
         UserError: where the file is damaged, or no regular one.
         OSError: where there is none.
     """
-    text = read_text(path, MAX_YAML)
+    text = read_text(path, configs * MAX_YAML)
     try:
         depth = 0
         for number, event in enumerate(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if number > MAX_EVENTS or depth > MAX_DEPTH:
+            if number > configs * MAX_EVENTS or depth > MAX_DEPTH:
                 raise ValueError("it has more values, or levels of them, than a config")
             if isinstance(event, yaml.AliasEvent):  # nine levels of ten each are a billion values
                 raise ValueError(f"it repeats its part {event.anchor} by an alias")

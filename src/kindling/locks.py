@@ -66,7 +66,7 @@ def check_still_held() -> None:
         if hold.pid == os.getpid() and file_at(folder / ".lock") != hold.file:
             raise UserError(
                 f"{folder} is no longer this run's: its .lock was deleted or replaced, or the folder moved; "
-                "the run stops and writes nothing more"
+                "the run stops and saves nothing more"
             )
 
 

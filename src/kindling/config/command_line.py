@@ -21,8 +21,8 @@ from kindling.config import foreign
 from kindling.config.flags import read_flags
 from kindling.config.overrides import choosing, combinations, parse, value_problems, values_of
 from kindling.config.places import with_place
-from kindling.config.quoting import as_text
-from kindling.config.resume import find_run, quoted
+from kindling.config.quoting import quoted, typed
+from kindling.config.resume import find_run
 from kindling.config.sources import Source, check_flags, split
 from kindling.config.sweep_record import read_record
 from kindling.config.told import check_place, key_of, parsed_overrides
@@ -184,7 +184,7 @@ def _with_run(source: Source, overrides: list[Override], multirun: bool) -> fore
 def _with_sweep(source: Source, value: str, overrides: list[Override]) -> foreign.Resumed:
     """The sweep to go on with. What is executed is not for its folder to say."""
     folder = Path(value)
-    if folder.is_dir():
+    if (folder / "sweep.yaml").exists():
         check_place(folder, shared=True)
     record = read_record(folder)
     flags, command = split(record.command)
@@ -224,7 +224,7 @@ def sentence(error: Exception) -> str:
 def one_text(override: Override) -> str:
     """What to type where the comma belongs to a name, as it may in those of columns."""
     texts = override.key_or_group.startswith("data.") and all(isinstance(v, str) for v in values_of(override))
-    return f"; as one text: {as_text(override.input_line or '')}" if texts else ""
+    return f"; as one text: {typed(override.input_line or '')}" if texts else ""
 
 
 def of_sweep(override: Override) -> bool:

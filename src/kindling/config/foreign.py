@@ -19,7 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import choosing, combinations, parse, values_of
-from kindling.config.resume import flat, quoted
+from kindling.config.quoting import quoted
+from kindling.config.resume import flat
 from kindling.config.told import is_computed, key_of
 from kindling.errors import UserError, listed, shown
 from kindling.text import printable
@@ -90,8 +91,8 @@ def _about(part: str, key: str) -> bool:
 
 
 def _problems(config_name: str, said: Sequence[Said], folder: Path) -> Iterator[str]:
-    from kindling.trust.confinement import ways_out  # imports torch, which only those who go on wait for here
-    from kindling.trust.targets import problems
+    from kindling.trust.confinement import ways_out
+    from kindling.trust.targets import problems  # imports torch, which only those who go on wait for here
 
     values = [s for s in said if not s.override.is_hydra_override() and not choosing([s.override])]
     for options in combinations(choosing([s.override for s in said if not s.override.is_hydra_override()]), []):

@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from kindling.config.quoting import as_text, in_quotes
+from kindling.config.quoting import in_quotes, typed
 from kindling.errors import UserError, did_you_mean, listed, some
 
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
@@ -45,7 +45,7 @@ def _unread(text: str) -> str:
         return f"{text}: a shell leaves ~ as it is here; write {key}={Path(value).expanduser()}"
     if not re.fullmatch(r"[\w+~./@-]+", key) or not value or value[0] == "{":
         return f"{text}: not of the form key=value"
-    return f"{text}: needs quotes around the value, and around it all for the shell: {as_text(text)}"
+    return f"{text}: needs quotes around the value, and around it all for the shell: {typed(text)}"
 
 
 def options_of(override: Override) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 
+from kindling.config.quoting import quoted
+
 
 def names_a_place(key: str) -> bool:
     """Whether the key of the data section is for a file or a folder, by its name."""
@@ -39,19 +41,14 @@ def with_place(override: Override) -> str:
     found = located(override.key_or_group, plain)
     if found == plain:
         return given
-    text = ",".join(map(as_text, found)) if choices else as_text(found)
+    text = ",".join(map(written, found)) if choices else written(found)
     return f"{given.partition('=')[0]}={text if not choices or value.simple_form else f'choice({text})'}"
 
 
-def as_text(value: Any) -> str:
+def written(value: Any) -> str:
     """A value in the grammar of overrides."""
     if isinstance(value, list):
-        return f"[{','.join(map(as_text, value))}]"
+        return f"[{','.join(map(written, value))}]"
     if isinstance(value, str):
         return value if re.fullmatch(r"/[\w./-]*", value, re.ASCII) else quoted(value)
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def quoted(path: str | Path) -> str:
-    """For the grammar of overrides."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

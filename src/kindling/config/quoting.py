@@ -2,24 +2,32 @@
 
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+MARK = '"'  # of quotes within those of a shell
 # What is in quotes already, or words of anything but what the grammar is made of.
 WORDS = re.compile(r"""'[^']*'|"[^"]*"|[^\s\[\]{}(),:='"]+(?: +[^\s\[\]{}(),:='"]+)*""")
+
+
+def quoted(text: str | Path, mark: str = "'") -> str:
+    """For the grammar of overrides, where backslashes count only before a quote."""
+    ends = re.compile(rf"(\\*)({mark}|$)")
+    return mark + ends.sub(lambda found: 2 * found[1] + (f"\\{mark}" if found[2] else ""), str(text)) + mark
 
 
 def argument(key: str, value: str | list[str]) -> str:
     """What to type in a shell for that key to have that value."""
     if isinstance(value, str):
-        return shlex.quote(f"{key}={value if _parsed(f'{key}={value}') == value else _quoted(value)}")
-    words = [word if _parsed(f"{key}=[{word},.]") == [word, "."] else _quoted(word) for word in value]
+        return shlex.quote(f"{key}={value if _parsed(f'{key}={value}') == value else quoted(value, MARK)}")
+    words = [word if _parsed(f"{key}=[{word},.]") == [word, "."] else quoted(word, MARK) for word in value]
     return shlex.quote(f"{key}=[{','.join(words)}]")
 
 
-def as_text(text: str) -> str:
+def typed(text: str) -> str:
     """What to type for the value of KEY=VALUE, or each in its list, to be read as the text that it is."""
     key, _, value = text.partition("=")
     is_list = value.startswith("[") and value.endswith("]")
@@ -37,11 +45,6 @@ def in_quotes(text: str) -> str:
 
 def _needs_none(word: str) -> bool:
     return word.isascii() or word[0] in "'\""
-
-
-def _quoted(word: str) -> str:
-    """Backslashes count only where they precede a quote."""
-    return '"' + re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), word) + '"'
 
 
 def _parsed(text: str) -> Any:

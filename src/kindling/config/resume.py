@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config.overrides import PARTS
-from kindling.config.places import as_text, located, names_a_place, quoted
+from kindling.config.places import located, names_a_place, written
+from kindling.config.quoting import quoted
 from kindling.config.sources import Source, check_flags, split
 from kindling.config.told import check_place, is_computed, key_of, parsed_overrides
 from kindling.errors import UserError, shown, some
@@ -37,6 +38,9 @@ class Started:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.found: list[str] = []  # of its data, as overrides: see changes()
+        for name in ("overrides.yaml", "config.yaml", "summary.json"):
+            if not (folder / name).exists():
+                raise UserError(f"resume={folder}: is not the folder of a run: it has no {name}")
         check_place(folder)
         try:
             told: Any = read_yaml(folder / "overrides.yaml")
@@ -44,10 +48,8 @@ class Started:
             self.config: dict[str, Any] = config
             self.run_dir = str(config["run_dir"])
             self.summary: dict[str, Any] = read_json(folder / "summary.json")
-        except FileNotFoundError as error:
-            raise UserError(
-                f"resume={folder}: is not the folder of a run: it has no {Path(error.filename).name}"
-            ) from None
+        except UserError as error:
+            raise UserError(f"resume={folder}: {error}") from None
         except Exception as error:  # whatever a damaged file makes a parser say
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"resume={folder}: a file of the run is damaged ({shown(reason)})") from None
@@ -97,10 +99,11 @@ class Started:
             return [str(error).splitlines()[0]]
         now, then = ({key: located(key, value) for key, value in flat(c)} for c in (composed, self.config))
         given = {text.lstrip("+~").partition("=")[0] for text in overrides}
-        for key in [key for key in then if key.startswith("data.") and now.get(key, then[key]) != then[key]]:
+        of_data = [key for key in then if key.startswith("data.") and key not in ELSEWHERE]
+        for key in [key for key in of_data if now.get(key, then[key]) != then[key]]:
             if now[key] == "auto" or (key not in given and names_a_place(key) and is_there(then[key])):
                 now[key] = then[key]
-                self.found.append(f"{key}={as_text(then[key])}")
+                self.found.append(f"{key}={written(then[key])}")
         sources = dict(flat(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
         changes = []
         for key in [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]:
@@ -166,7 +169,7 @@ def find_run(value: str, source: Source, overrides: list[str], folders: list[Pat
 
 def newest_unfinished(config_name: str, overrides: list[str], folders: list[Path]) -> Started | None:
     summaries = [path for folder in folders for path in folder.glob("**/summary.json")]
-    for path in sorted(summaries, key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in sorted(summaries, key=lambda path: path.lstat().st_mtime, reverse=True):
         try:
             run = Started(path.parent)
         except UserError:

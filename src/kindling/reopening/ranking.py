@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
 
 from kindling.errors import UserError, did_you_mean, some
+from kindling.files import read_yaml
 from kindling.folders import number, part, read_summary
 from kindling.reopening.records import score_names, text
 
@@ -77,7 +77,7 @@ class Judged:
     def is_of_a_part(self) -> bool:
         """Whether it validated on a part of its rows alone, to see that it runs at all."""
         try:
-            config: Any = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
+            config: Any = read_yaml(self.folder / "config.yaml")
             trainer: dict[str, Any] = config["trainer"]
             limit = trainer.get("limit_val_batches")
         except Exception:  # whatever a damaged file makes a parser say

@@ -53,7 +53,7 @@ def text(value: Any) -> str | None:
 def reason(error: dict[str, Any]) -> str | None:
     """Why a run ended, as short as a table needs it: the sentence of what the user can mend, the kind of others."""
     kind, message = error.get("type"), " ".join(str(error.get("message")).split())
-    return shown(message if kind == "UserError" else f"{kind}: {message}") if error else None
+    return shown(message if kind in ("UserError", "Refused") else f"{kind}: {message}") if error else None
 
 
 def scores(summary: dict[str, Any]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.errors import UserError
+from kindling.locks import check_still_held
 from kindling.population.model import Population
 from kindling.running.build import Parts
 from kindling.running.record import Record
@@ -133,6 +134,7 @@ def place(path: str, name: Path, trainer: L.Trainer) -> None:
         return
     if name.exists() and name.samefile(path):
         return
+    check_still_held()
     name.parent.mkdir(parents=True, exist_ok=True)
     temporary = name.with_name(f".{secrets.token_hex(4)}.ckpt.tmp")
     try:

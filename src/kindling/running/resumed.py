@@ -122,28 +122,29 @@ def callback_problems(changed: Mapping[str, tuple[Any, Any]], chosen: Mapping[st
 
 class AsAsked(Callback):
     """Gives callbacks the settings back that the state in the checkpoint has overwritten with those of before, and lets
-    a run that had been stopped train on where its callbacks would not stop it now."""
+    a run that had been stopped early train on where what stopped it has changed."""
 
     def __init__(self, changed: Mapping[str, tuple[Any, Any]], chosen: Mapping[str, Callback]) -> None:
-        keys = [key.split(".") for key in changed if key.startswith("callbacks.")]
         self.chosen = chosen
-        self.changed = bool(keys)
+        keys = [key.split(".") for key in changed if key.startswith("callbacks.") and not key.endswith("dirpath")]
         self.settings = [
-            (chosen[key[1]], key[2], getattr(chosen[key[1]], key[2]))
-            for key in keys
-            if len(key) == 3 and hasattr(chosen.get(key[1]), key[2])
+            (chosen[name], rest[0], getattr(chosen[name], rest[0]))
+            for _, name, *rest in keys
+            if len(rest) == 1 and hasattr(chosen.get(name), rest[0])
         ]
+        self.stops = {name for _, name, *_ in keys if isinstance(chosen.get(name), EarlyStopping)}
+        gone = {name for _, name, *_ in keys if name not in chosen}
+        targets = [str(changed.get(f"callbacks.{name}._target_", ("",))[0]) for name in gone]
+        self.one_is_gone = any(target.endswith("EarlyStopping") for target in targets)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for callback, name, value in self.settings:
             if getattr(callback, name) != value:
                 setattr(callback, name, value)
-        if not self.changed:
-            return
-        trainer.should_stop = False
-        for callback in self.chosen.values():
-            if isinstance(callback, EarlyStopping) and has_stopped(callback):
-                if callback.wait_count < callback.patience:
-                    callback.stopping_reason = EarlyStoppingReason.NOT_STOPPED
-                else:
-                    trainer.should_stop = True
+        stopping = {name: c for name, c in self.chosen.items() if isinstance(c, EarlyStopping) and has_stopped(c)}
+        for name in self.stops & stopping.keys():
+            waits = stopping[name].stopping_reason is EarlyStoppingReason.PATIENCE_EXHAUSTED
+            if not waits or stopping[name].wait_count < stopping[name].patience:
+                stopping.pop(name).stopping_reason = EarlyStoppingReason.NOT_STOPPED
+        if self.stops or self.one_is_gone:
+            trainer.should_stop = bool(stopping)

@@ -150,8 +150,8 @@ def holds_a_run(run_dir: Path) -> bool:
 def environment(asked: Asked) -> dict[str, Any]:
     """What the result depends on besides the config, and the command that repeats it."""
     command = [Path(sys.executable).name, *sys.argv]
-    is_job = within_sweep() or any(text.startswith("sweep.") for text in asked.overrides)
-    if is_job or not HydraConfig.initialized():  # a notebook or a script
+    of_a_folder = any(text.startswith(("sweep.", "resume=")) for text in asked.overrides)  # and does nothing anew
+    if within_sweep() or of_a_folder or not HydraConfig.initialized():  # the latter: a notebook or a script
         command = ["python", "train.py", *of_the_run(asked)]
     return {"command": shlex.join(command), **versions()}
 

@@ -108,9 +108,7 @@ class Monitors(Late):
                 return
             if name not in self.seen:
                 logged = f"only {some(sorted(self.seen))}" if self.seen else "and nothing else"
-                instead = (
-                    "monitor=null takes the last checkpoint for the best" if key == "monitor" else "or leave it out"
-                )
-                raise UserError(f"{key}={name}: is not logged, {logged}{did_you_mean(name, self.seen)} ({instead})")
+                near = did_you_mean(name, self.seen)
+                raise UserError(f"{key}={name}: is not logged, {logged}{near} ({instead_of(key)})")
             if mode and known.get(name, mode) != mode:
                 raise UserError(wrong_mode(name, mode, known[name], key, mode_key))

@@ -16,13 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.config.asked import within_sweep
 from kindling.config.checks import several_processes
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from kindling.config.sources import Source
 from kindling.errors import OF_THE_MACHINE, Pruned, UserError, told
-from kindling.folders import PROJECT, read_summary
+from kindling.folders import PROJECT, part, read_summary
 from kindling.locks import is_locked
 from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
 from kindling.sweep.job_folder import is_unfinished, record_failure
+from kindling.text import printable
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -48,7 +49,8 @@ def main(cfg: DictConfig) -> float:
             except (UserError, OSError) as error:
                 if isinstance(error, OSError) and error.errno not in OF_THE_MACHINE:
                     raise
-                sys.exit(f"error: {told(error) if isinstance(error, OSError) else error}")
+                text = told(error) if isinstance(error, OSError) else str(error)
+                sys.exit(f"error: {printable(text, keep=chr(10))}")
     assert job is not None
     try:
         return run_as_command(cfg) if several_processes(cfg.trainer) else job.run()
@@ -108,7 +110,7 @@ class Job:
             yield
         except Exception as error:
             summary = read_summary(run_dir)
-            known = summary["status"] == "failed" and summary["error"]["message"] == str(error)
+            known = summary["status"] == "failed" and part(summary, "error").get("message") == str(error)
             if not known and not is_locked(run_dir / ".lock"):  # else the folder is another process's
                 record_failure(run_dir, type(error).__name__, str(error))
             raise

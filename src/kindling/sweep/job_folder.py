@@ -1,6 +1,5 @@
 """The folder of a job: how far the job came, what is gone of it, and what there is to tell the study."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -57,7 +56,7 @@ def facts(run_dir: Path) -> dict[str, Any]:
     summary = read_summary(run_dir)
     metrics = {str(name): number(value) for name, value in part(summary, "metrics").items()}
     found: dict[str, Any] = {name: value for name, value in metrics.items() if value is not None}
-    epoch = best_epoch(run_dir, part(summary, "monitor"))
+    epoch = number(part(summary, "monitor").get("epoch"))
     if epoch is not None:
         found["best_epoch"] = epoch
     if (run_dir / BEST).exists():
@@ -66,15 +65,3 @@ def facts(run_dir: Path) -> dict[str, Any]:
     if error and summary["status"] not in ("completed", "pruned"):
         found["error"] = f"{error.get('type')}: {error.get('message')}"
     return found
-
-
-def best_epoch(run_dir: Path, monitor: dict[str, Any]) -> int | None:
-    """The first with the best score, by metrics.csv; None where that does not say."""
-    try:
-        with (run_dir / "metrics.csv").open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get(monitor.get("name"))]
-        scores = [(float(row[monitor["name"]]), int(row["epoch"])) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        return None
-    sign = -1 if monitor.get("mode") == "max" else 1
-    return min(((sign * score, epoch) for score, epoch in scores), default=(None, None))[1]

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import Trial, TrialState
 
 from kindling import report
-from kindling.config.resume import quoted
+from kindling.config.quoting import quoted
 from kindling.config.sources import split
 from kindling.config.sweep_record import Record
 from kindling.errors import UserError, did_you_mean, some

@@ -108,7 +108,7 @@ def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> R
             then = read_record(folder)
             changes = differences(by_key(record.command), by_key(then.command))
             if not changes:
-                configs_then: Any = read_yaml(folder / "config.yaml")
+                configs_then: Any = read_yaml(folder / "config.yaml", len(configs))
                 changes = differences(dict(flat(configs)), dict(flat(configs_then)))
             if changes:
                 told = some(changes, "; ")
