@@ -198,6 +198,18 @@ def test_a_resumed_run_takes_a_new_patience(run: Train) -> None:
     assert "in 3 checks" in longer.summary["ended"]["reason"]
 
 
+def test_a_stopped_run_that_was_moved_stays_as_it_is(run: Train, tmp_path: Path) -> None:
+    stop = [*STOP, "+callbacks.stop.monitor=val/loss", "+callbacks.stop.stopping_threshold=0.3"]
+    stopped = run(*ROUGH, *stop)
+    before = stopped.summary["metrics"]
+    assert stopped.summary["epochs"] == 1
+    moved = stopped.folder.rename(tmp_path / "elsewhere")
+    again = run(f"resume={moved}", "callbacks.last.every_n_epochs=2", folder=moved)
+    assert (again.summary["epochs"], again.summary["metrics"]) == (1, before)
+    further = run(f"resume={moved}", "callbacks.stop.stopping_threshold=0.2", folder=moved)
+    assert further.summary["epochs"] == 2
+
+
 @pytest.mark.parametrize(
     ("override", "told"),
     [

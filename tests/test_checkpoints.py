@@ -599,7 +599,7 @@ def test_the_best_and_the_last_epochs_are_kept_as_lightning_promises(run: Run) -
     options = ["+callbacks.best.save_top_k=2", "callbacks.best.filename='{epoch}'", "~callbacks.last", "logger=none"]
     done = run("model=xor", "trainer.max_epochs=4", "~callbacks.figures", "+callbacks.best.save_last=link", *options)
     files = {file.name for file in (done.folder / "checkpoints").iterdir()}
-    assert files == {"last.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"}
+    assert files == {"last.ckpt", "best.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"}
     assert load(done.folder / "checkpoints" / "last.ckpt")["epoch"] == 3
 
 

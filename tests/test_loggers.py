@@ -18,6 +18,7 @@ from conftest import Finished, Process
 from kindling.errors import UserError
 from kindling.process import quiet
 from kindling.running.record import Record
+from kindling.running.watched import Monitors, Watched
 
 
 class Net(L.LightningModule):
@@ -49,12 +50,13 @@ def loader(num_batches: int) -> DataLoader:
     return DataLoader(TensorDataset(torch.ones(num_batches, 1)))
 
 
-def recorded(folder: Path, model: Net | None = None, monitor: str | None = "val/loss", **options: Any) -> list[str]:
+def recorded(folder: Path, model: Net | None = None, monitor: str | None = None, **options: Any) -> list[str]:
     """The lines of metrics.csv, of a run of two steps an epoch."""
     quiet()
     off = ("enable_checkpointing", "enable_progress_bar", "enable_model_summary", "logger")
     trainer = L.Trainer(accelerator="cpu", num_sanity_val_steps=2, **{**dict.fromkeys(off, False), **options})
-    trainer.callbacks.append(Record(folder, monitor))
+    scores = [Watched("monitor", monitor, "min", "mode")] if monitor else []
+    trainer.callbacks += [Monitors(scores), Record(folder)]
     model = model or Net()
     trainer.fit(model, loader(2), loader(1))
     trainer.test(model, loader(1), verbose=False)
@@ -95,9 +97,9 @@ def test_an_epoch_without_a_validation_has_no_value_of_an_old_one(tmp_path: Path
 
 def test_a_run_that_goes_on_drops_the_rows_that_its_checkpoint_does_not_know(tmp_path: Path) -> None:
     lines = recorded(tmp_path, max_epochs=4)
-    record = Record(tmp_path, "val/loss")
+    record = Record(tmp_path)
     last = {"epoch": 1, "step": 4, "val/loss": 0.5, "train/loss": 1.25, "val/later": 3.0}
-    record.load_state_dict({"num_rows": 2, "last": last, "pending": {}, "seen": ["val/loss"]})
+    record.load_state_dict({"num_rows": 2, "last": last, "pending": {}})
     trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     record.on_train_start(trainer, Net())
     assert (tmp_path / "metrics.csv").read_text().splitlines() == lines[:3]

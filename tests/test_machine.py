@@ -90,7 +90,7 @@ def test_a_run_goes_on_where_nothing_can_be_printed(where: Callable[[], None], t
     assert forked(prepare, *XOR, *more, f"hydra.run.dir={tmp_path / 'run'}") == 0
     done = Finished(tmp_path / "run")
     assert done.summary["status"] == "completed"
-    assert len((done.folder / "train.log").read_text().splitlines()) == 6
+    assert len((done.folder / "train.log").read_text().splitlines()) == 8
     assert said.read_text() == ""
 
 
@@ -351,4 +351,5 @@ def test_a_run_says_nothing_of_the_machine(tmp_path: Path) -> None:
     settings = {name: value for machine in MACHINES.values() for name, value in machine.items()}
     done = in_checkout(checkout_with_spaces(tmp_path), settings, "train.py", *XOR)
     assert (done.returncode, done.stderr) == (0, "")
-    assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == ["xor", "epoch", "epoch", "epoch", "test/acc"]
+    words = ["xor", "lr", "epoch", "epoch", "epoch", "tested", "test/acc"]
+    assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == words

@@ -16,6 +16,7 @@ from torch.optim import lr_scheduler as schedulers
 
 from kindling import compose
 from kindling.config.asked import take_asked
+from kindling.process import quiet
 from kindling.running.build import build
 from kindling.running.facts import in_lines
 from kindling.running.outlook import MOST_STEPS, Outlook, ahead, course, of_groups
@@ -38,6 +39,7 @@ class Used(Callback):
 
 
 def fit(cfg: DictConfig, checkpoint: Path | None = None, *, name: str | None = "name") -> Used:
+    quiet()
     used = Used()
     take_asked(cfg)
     parts = build(cfg, [used, Outlook(name)])

@@ -68,12 +68,12 @@ def test_mistakes_are_told_as_in_conf(argv: list[str], expected: str, team: Path
         (["--config-dir="], "--config-dir: a value is required"),
         (["hydra.searchpath=nowhere"], "hydra.searchpath=nowhere: should be a list, like [file:///FOLDER]"),
         (["hydra.searchpath=a,b"], "hydra.searchpath=a,b: should be a list, like [file:///FOLDER]"),
-        (["hydra.searchpath=[a"], "hydra.searchpath=[a: not of the form key=value"),
+        (["hydra.searchpath=a b,"], "hydra.searchpath=a b,: needs quotes around the value, and around it all for the"),
         (["hydra.searchpath=[file:///nowhere]"], "hydra.searchpath: there is no /nowhere"),
     ],
 )
 def test_a_folder_that_is_none_is_named(argv: list[str], expected: str) -> None:
-    assert message(*argv) == expected
+    assert message(*argv).startswith(expected)
 
 
 def test_a_name_that_conf_has_taken_is_refused(team: Path) -> None:

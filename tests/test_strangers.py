@@ -33,6 +33,7 @@ from kindling.config.quoting import quoted
 from kindling.config.told import parsed_overrides
 from kindling.containment import is_name
 from kindling.errors import UserError, told_in_a_sentence
+from kindling.sweep.space import Space
 from kindling.sweep.study import Queue, open_study
 from kindling.sweep.sweeper import check_settings
 from kindling.text import Formatter, no_formula
@@ -289,7 +290,7 @@ WHOLE = {
     "overrides.yaml may not hold": [
         ["hydra.run.dir=HERE"],
         ["+logger@hydra.callbacks=wandb"],
-        ["hydra.searchpath=[x]"],
+        ["hydra.sweep.dir=x"],
     ],
     "is damaged": [[" hydra.job.chdir=true"], ["seed=${oc.decode:${oc.env:SECRET}}"], ["x"], ["a=b=c", "'"]],
     "refers to other keys more than 20 times": [[f"+model.a{i}='${{model.a{i + 1}}}'" for i in range(21)]],
@@ -465,7 +466,7 @@ def test_a_study_does_not_say_what_a_job_is(begun: bool, tmp_path: Path) -> None
     else:
         study.enqueue_trial({key: theirs[0]})
     with pytest.raises(UserError, match=r"the study holds other values than sweep\.yaml"):
-        Queue(open_study(tmp_path, "x", None), tmp_path, {key: own}).take(5)
+        Queue(open_study(tmp_path, "x", None), tmp_path, Space([], {key: own}, {})).take(5)
 
 
 NAMES = [

@@ -176,8 +176,8 @@ def _with_run(source: Source, overrides: list[Override], multirun: bool) -> fore
             )
     start = str(value) if str(value).endswith(".ckpt") else run.folder
     place = parse([f"resume={quoted(start)}", f"hydra.run.dir={quoted(run.folder)}"], [])
-    found = parse([text for text in run.found if text not in run.overrides], [])
     told = [] if value == "auto" else run.told  # what is typed is the same config, and trusted
+    found = parse([text for text in run.found if text not in [override.input_line for override in told]], [])
     return foreign.Resumed(foreign.merge([*told, *found], [*rest, *place]), run.folder / "overrides.yaml")
 
 

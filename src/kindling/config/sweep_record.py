@@ -80,6 +80,8 @@ def read_record(folder: Path) -> Record:
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reason = "its space is none of Optuna's"
     except OSError as error:
         reason = error.strerror or type(error).__name__
     raise UserError(f"{file}: is damaged ({shown(reason)})")
