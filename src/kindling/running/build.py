@@ -90,25 +90,31 @@ def build(
         model.compile()  # in place: the names in checkpoints stay
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     callbacks = callbacks_of(cfg, chosen, [Origin(plain, told), *more_callbacks])
-    loggers = [
-        construct(f"logger.{name}", node, **same_run(node, logger_ids.get(name))) for name, node in cfg.logger.items()
-    ]
     steps = steps_per_call(cfg, model, datamodule, callbacks)
     if isinstance(model, SupervisedModule) and isinstance(datamodule, InMemoryDataModule):
         datamodule.steps_per_call = steps
         model.automatic_optimization &= steps == 1
+    trainer = make_trainer(cfg, callbacks, logger_ids)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(plain)
+    return Parts(trainer, datamodule, model, chosen)
+
+
+def make_trainer(cfg: DictConfig, callbacks: Sequence[Callback], logger_ids: Mapping[str, str]) -> L.Trainer:
+    loggers = [
+        construct(f"logger.{name}", node, **same_run(node, logger_ids.get(name))) for name, node in cfg.logger.items()
+    ]
     late = [c for c in callbacks if isinstance(c, Late) and cfg.trainer.get("enable_checkpointing") is False]
     others = [callback for callback in callbacks if callback not in late]
-    trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers)
-    trainer.callbacks += late  # which Lightning would take for checkpoints
-    trainer.callbacks.sort(key=lambda callback: not isinstance(callback, Monitors))
+    trainer: L.Trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers)
+    all_callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    all_callbacks += late  # which Lightning would take for checkpoints
+    all_callbacks.sort(key=lambda callback: not isinstance(callback, Monitors))
     if not trainer.loggers and any(isinstance(callback, ASK_FOR_A_LOGGER) for callback in callbacks):
         trainer.loggers = [DummyLogger()]  # they refuse to run without one
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's
         trainer.strategy.checkpoint_io = AtomicCheckpointIO(cfg.on_save_error)
-    for logger in trainer.loggers:
-        logger.log_hyperparams(plain)
-    return Parts(trainer, datamodule, model, chosen)
+    return trainer
 
 
 def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence[Callback]) -> list[Callback]:

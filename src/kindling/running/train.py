@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from kindling.running.build import Parts, build
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
 from kindling.running.outlook import Outlook
-from kindling.running.resumed import budget_for, go_on, take_up
+from kindling.running.resumed import Before, budget_for, go_on, take_up
 from kindling.running.summary import kept_where_refused, open_summary, refused, write_config
 from kindling.running.testing import test
 from kindling.trust.targets import unknown_packages
@@ -61,8 +61,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     before = take_up(cfg, resume)
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
-    outlook = Outlook(asked.choice("scheduler", cfg) if cfg.scheduler else None)
-    kept, at_start = (kept_where_refused(run_dir), refused()) if resume else (nullcontext(), nullcontext())
+    kept = kept_where_refused(run_dir) if resume else nullcontext()
     with (
         lock,
         log_to(run_dir),
@@ -72,12 +71,8 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
         exit_codes(),
     ):
         with summary.timed("setup"):
-            with at_start:
-                budget = budget_for(cfg, before.checkpoint)
-                parts = build(cfg, [*callbacks, outlook], summary.get("loggers", {}), before.checkpoint, budget)
-                go_on(before, cfg, parts)
-            if rank() == 0:
-                write_config(cfg)  # once more, with what the data have decided
+            with refused() if resume else nullcontext():
+                parts = set_up(cfg, asked, before, callbacks, summary.get("loggers", {}))
             summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
             log.info(facts.headline(summary))
             if not before.checkpoint:
@@ -127,6 +122,19 @@ def keep_places(cfg: DictConfig) -> None:
     for key, value in flat(data, "data."):
         if located(key, value) != value:
             OmegaConf.update(cfg, key, located(key, value))
+
+
+def set_up(
+    cfg: DictConfig, asked: Asked, before: Before, callbacks: Sequence[Callback], logger_ids: Mapping[str, str]
+) -> Parts:
+    """The parts of the run, which are those that it goes on with if it has begun before."""
+    outlook = Outlook(asked.choice("scheduler", cfg) if cfg.scheduler else None)
+    budget = budget_for(cfg, before.checkpoint)
+    parts = build(cfg, [*callbacks, outlook], logger_ids, before.checkpoint, budget)
+    go_on(before, cfg, parts)
+    if rank() == 0:
+        write_config(cfg)  # once more, with what the data have decided
+    return parts
 
 
 def begin(cfg: DictConfig, parts: Parts) -> None:
