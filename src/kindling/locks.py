@@ -86,6 +86,8 @@ def locked(folder: Path) -> Iterator[None]:
         raise UserError(f"the run folder {folder} cannot be written to: {error.strerror}") from None
     if not taken:
         raise UserError(f"{folder}: another process is training there")
+    for leftover in folder.glob(".*.tmp"):  # half-written, by a process that was killed
+        leftover.unlink(missing_ok=True)
     try:
         yield
     finally:
