@@ -311,3 +311,12 @@ def test_lightnings_callbacks_work(overrides: list[str], run: Train) -> None:
     assert done.summary["status"] == "completed"
     assert Run(done.folder).evaluate() == done.summary["metrics"]
     json.dumps(done.summary)
+
+
+def test_a_population_that_was_killed_before_its_first_last_checkpoint_begins_again(run: Train) -> None:
+    settings = ["model=xor", "population=2", "trainer.max_epochs=2", *QUICK]
+    whole, part = run(*settings), run(*settings, "trainer.max_epochs=1")
+    (part.folder / "checkpoints" / "last.ckpt").unlink()
+    again = run(f"resume={part.folder}", "trainer.max_epochs=2", folder=part.folder)
+    assert again.summary["metrics"] == whole.summary["metrics"]
+    assert (again.folder / "metrics.csv").read_text() == (whole.folder / "metrics.csv").read_text()

@@ -44,7 +44,9 @@ def take_up(cfg: DictConfig, resume: str | None) -> Before:
     """Raises:
     UserError: where the checkpoint cannot be used, or overrules what `cfg` asks for.
     """
-    path = newest(Path(resume)) if resume else None
+    path = Path(resume) if resume else None
+    if path and path.is_dir():
+        path = newest(path)
     if resume is None or path is None:
         return Before()
     content = load(path)
@@ -58,13 +60,16 @@ def take_up(cfg: DictConfig, resume: str | None) -> Before:
     return Before(path, content["data"] if isinstance(content.get("data"), dict) else {}, changed)
 
 
-def newest(path: Path) -> Path | None:
-    """The checkpoint, or that of the folder; not from the start again over what has been saved."""
-    if not path.is_dir():
-        return path
-    last = path / "checkpoints" / "last.ckpt"
-    others = sorted(path.glob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
-    return last if last.exists() else others[-1] if others else None
+def newest(folder: Path) -> Path | None:
+    """The last checkpoint, or without one the newest that can be gone on with: the best member of a population cannot.
+
+    A run does not start again over what it has saved.
+    """
+    last = folder / "checkpoints" / "last.ckpt"
+    if last.exists():
+        return last
+    others = sorted(folder.glob("checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime, reverse=True)
+    return next((file for file in others if "progress" in load(file)), None)
 
 
 def budget_for(cfg: DictConfig, checkpoint: Path | None) -> AbstractContextManager[Any]:
