@@ -93,6 +93,11 @@ def test_what_a_killed_run_has_not_called_the_best_has_to_be_named(tmp_path: Pat
         ),
         (["+callbacks.best.save_weights_only=true"], "callbacks.best.save_weights_only=true: what a run is opened"),
         (["callbacks.best.monitor=val/acc", "callbacks.best.mode=max"], "best.ckpt is the best by monitor=val/loss"),
+        (["+callbacks.best.save_top_k=0"], "callbacks.best.save_top_k=0: saves nothing; callbacks.best=null"),
+        (["callbacks.last.filename=best"], "callbacks.last saves to the same file"),
+        (["callbacks.best.monitor=null"], "callbacks.best.monitor=null: best.ckpt is the best by monitor=val/loss"),
+        (["callbacks.best=5"], "callbacks.best=5: should be a section with a _target_, or null"),
+        (["scheduler=plateau", "monitor=null"], "monitor=null: leaves the scheduler nothing to watch"),
         (["callbacks.best.filename='{val/loss:.2f}'"], "the slash would make folders"),
         ([*SAVE, "+callbacks.more.filename=best"], "callbacks.best saves to the same file"),
         (["population=2", "+callbacks.best.save_top_k=2"], "of a population the best member alone is kept"),
@@ -131,6 +136,7 @@ def test_weights_that_were_validated_and_are_not_saved_are_told(run: Train, caps
 def test_without_a_best_checkpoint_the_last_weights_are_measured(run: Train) -> None:
     done = run(*ROUGH, "callbacks.best=null", "+trainer.check_val_every_n_epoch=4")
     assert done.summary["monitor"]["step"] == done.summary["steps"] == 270
+    assert Run(done.folder).metrics["epoch"].tolist() == [0, 1, 2, 3, 4, 5]
     assert Run(done.folder).evaluate() == done.summary["metrics"]
     assert Run(done.folder).metrics["val/loss"].iloc[-1] == pytest.approx(done.summary["monitor"]["best"])
 
@@ -218,6 +224,7 @@ def test_a_stopped_run_that_was_moved_stays_as_it_is(run: Train, tmp_path: Path)
         ("model.dropout=0.5", "model.dropout=0.5: a run that goes on keeps what it has, 0.1; init_from="),
         ("monitor=train/loss", "monitor=train/loss: a run that goes on keeps what it has, val/loss; init_from="),
         ("+callbacks.best.save_top_k=2", "callbacks.best.save_top_k=2: the callback goes on with None"),
+        ("+trainer.max_steps=9", "trainer.max_steps=9: the run has done 45 steps, and can only go on"),
     ],
 )
 def test_what_the_checkpoint_overrules_is_refused(override: str, told: str, run: Train) -> None:
@@ -241,6 +248,8 @@ def test_what_the_checkpoint_overrules_is_refused(override: str, told: str, run:
         (["+trainer.limit_train_batches=0"], "trainer.limit_train_batches=0: nothing would be trained"),
         (["+trainer.limit_train_batches=0.0"], "trainer.limit_train_batches=0: nothing would be trained"),
         (["+trainer.check_val_every_n_epoch=0"], "trainer.check_val_every_n_epoch=0: should be more"),
+        (["trainer.max_epochs=2", "+trainer.min_epochs=5"], "trainer.min_epochs=5: is more than trainer.max_epochs=2"),
+        (["+trainer.val_check_interval=1000"], "`val_check_interval` (1000) must be less than or equal"),
         (["+trainer.val_check_interval=0"], "trainer.val_check_interval=0: should be more"),
         (
             ["+trainer.limit_val_batches=0"],

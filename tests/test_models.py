@@ -1,16 +1,20 @@
 """Models: their size, their gradients, and what they can and cannot learn."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hydra.utils import instantiate
 from torch import nn, tensor
 
 from conftest import choices, compose_config
+from kindling import Run, compose, train
 from kindling.data.tabular import Housing
 from kindling.data.tasks import Binary, Multiclass, Regression, Task
 from kindling.models.base import SupervisedModule
 from kindling.models.linear_regression import LinearRegression
 from kindling.models.losses import MSELoss
+from kindling.models.metrics import MeanLoss
 from kindling.models.mlp import MLP
 from kindling.models.xor import XOR
 from solve_xor import rows_right
@@ -144,3 +148,21 @@ def test_the_xor_net_of_courses_fails_on_some_seeds_and_less_so_with_mirrored_un
 
 def test_without_a_hidden_layer_that_bends_xor_cannot_be_learned() -> None:
     assert rows_right(["model=xor", "model.activation=identity"], num_seeds=20).max() <= 3
+
+
+def test_a_mean_loss_weighs_batches_by_their_rows() -> None:
+    metric = MeanLoss()
+    metric.update(tensor(1.0), weight=400)
+    metric.update(tensor(2.0), weight=100)
+    assert metric.compute() == 1.2
+    metric.update(tensor([4.0, 4.0]), weight=tensor([250, 250]))
+    assert metric.compute() == 2.6
+    metric.update(tensor(float("nan")), weight=1)
+    assert metric.compute().isnan()
+
+
+def test_a_loss_is_the_same_in_batches_of_any_size(tmp_path: Path) -> None:
+    overrides = ["data=digits", "trainer=cpu", "trainer.max_epochs=1", "~callbacks.figures"]
+    done = train(compose([*overrides, f"run_dir={tmp_path}"]))
+    losses = [Run(tmp_path, [f"data.batch_size={size}"]).evaluate("val")["val/loss"] for size in (7, 32, 100, 1000)]
+    assert losses == pytest.approx([done.score] * 4, rel=1e-5)

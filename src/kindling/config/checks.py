@@ -64,6 +64,9 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
         found += _idle_problems(cfg, asked)
     if "trainer" in sound:
         found += _limit_problems(plain["trainer"])
+    scheduler = plain["scheduler"]
+    if plain["monitor"] is None and isinstance(scheduler, dict) and str(scheduler["_target_"]).endswith("OnPlateau"):
+        found.append("monitor=null: leaves the scheduler nothing to watch; choose another scheduler, or a monitor")
     if "optimizer" not in sound:
         sound.pop("scheduler", None)  # its values may come from there
     return [*found, *_construction_problems(sound)]
@@ -120,6 +123,11 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
             yield f"{key}: missing"
         elif key in SECTIONS and not isinstance(cfg[key], dict) and not (key in PARTS and cfg[key] is None):
             yield f"{key}={cfg[key]}: should be a section, with keys of its own"
+    for section in ("callbacks", "logger"):
+        nodes = cfg.get(section)
+        for name, node in nodes.items() if isinstance(nodes, dict) else ():
+            if node is not None and not (isinstance(node, dict) and "_target_" in node):
+                yield f"{section}.{name}={node}: should be a section with a _target_, or null"
     if type(cfg.get("seed")) is not int or not 0 <= cfg["seed"] < 2**32:
         yield f"seed={cfg.get('seed')}: should be a whole number from 0 to {2**32 - 1}"
     if type(cfg.get("population")) is not int or cfg["population"] < 1:
@@ -162,8 +170,12 @@ def _limit_problems(trainer: dict[str, Any]) -> Iterator[str]:
         if trainer.get(key) == 0:
             yield f"trainer.{key}=0: nothing would be trained; debug=fast_dev_run tries everything in one step"
     for key in ("check_val_every_n_epoch", "val_check_interval"):
-        if trainer.get(key) == 0:
-            yield f"trainer.{key}=0: should be more; trainer.limit_val_batches=0 leaves validation out"
+        value = trainer.get(key)
+        if isinstance(value, int | float) and value <= 0:
+            yield f"trainer.{key}={value}: should be more than 0; trainer.limit_val_batches=0 leaves validation out"
+    least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
+    if isinstance(least, int) and isinstance(most, int) and 0 <= most < least:
+        yield f"trainer.min_epochs={least}: is more than trainer.max_epochs={most}"
 
 
 def _tasks(node: dict[str, Any] | None) -> set[str]:

@@ -31,7 +31,7 @@ def read_flags(argv: Sequence[str]) -> argparse.Namespace:
             if not equals and not following.startswith("-") and "=" not in following:
                 value = following
             raise UserError(f"{word}: {SETTING}: {key.lstrip('-')}={value or '...'}")
-    args, unknown = parser.parse_known_args(list(argv))
+    args, unknown = parser.parse_known_intermixed_args(list(argv))  # settings and flags in any order
     for problem in problems(args, unknown):
         raise UserError(problem)
     return args

@@ -12,14 +12,14 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from kindling.abilities import same_rows
 from kindling.config.signatures import length_argument, signature
 from kindling.data.loader import Chunk
 from kindling.data.tasks import Task
 from kindling.lightning_internals import count_steps
-from kindling.models.metrics import metrics_of_stages
+from kindling.models.metrics import MeanLoss, metrics_of_stages
 from kindling.models.predictor import Predictor
 from kindling.models.schedule import number_of_steps
 
@@ -61,7 +61,7 @@ class SupervisedModule(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.monitor = monitor
-        metrics: dict[str, Metric] = {"loss": MeanMetric(nan_strategy="disable"), **task.metrics()}
+        metrics: dict[str, Metric] = {"loss": MeanLoss(), **task.metrics()}
         self.train_metrics, self.val_metrics, self.test_metrics = metrics_of_stages(metrics)
         self.num_samples = 0  # trained on so far, by all processes
         self.lr = math.nan

@@ -2,10 +2,38 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 States = dict[str, dict[str, Tensor]]  # of metrics by name, by their own names
+
+
+class MeanLoss(Metric):
+    """The mean over rows of losses that are means over batches.
+
+    torchmetrics' own MeanMetric either looks at each value for NaN, for which a step would wait, or, with
+    nan_strategy="disable", leaves the weights out: a smaller last batch then counts as much as a whole one.
+    """
+
+    full_state_update = False
+    higher_is_better = False
+    mean_value: Tensor
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("mean_value", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("weight", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, value: Tensor, weight: int | Tensor) -> None:
+        """Each value with the number of its rows."""
+        weights = torch.as_tensor(weight, dtype=self.weight.dtype, device=value.device).expand_as(value)
+        self.mean_value = self.mean_value + (value * weights).sum()
+        self.weight = self.weight + weights.sum()
+
+    def compute(self) -> Tensor:
+        return self.mean_value / self.weight
 
 
 class Metrics(MetricCollection):

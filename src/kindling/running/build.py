@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import (
     LearningRateFinder,
     LearningRateMonitor,
     ModelCheckpoint,
+    ProgressBar,
     ThroughputMonitor,
 )
 from lightning.pytorch.loggers.logger import DummyLogger
@@ -106,7 +107,8 @@ def make_trainer(cfg: DictConfig, callbacks: Sequence[Callback], logger_ids: Map
     ]
     late = [c for c in callbacks if isinstance(c, Late) and cfg.trainer.get("enable_checkpointing") is False]
     others = [callback for callback in callbacks if callback not in late]
-    trainer: L.Trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers)
+    shown = {} if any(isinstance(callback, ProgressBar) for callback in callbacks) else {"enable_progress_bar": False}
+    trainer: L.Trainer = construct("trainer", {**shown, **cfg.trainer}, callbacks=others, logger=loggers)
     all_callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     all_callbacks += late  # which Lightning would take for checkpoints
     all_callbacks.sort(key=lambda callback: not isinstance(callback, Monitors))

@@ -14,7 +14,7 @@ def ending(trainer: L.Trainer, callbacks: Mapping[str, Callback]) -> dict[str, A
         if trainer.should_stop and isinstance(callback, EarlyStopping) and has_stopped(callback):
             return {"early": True, "reason": f"{stopped_because(callback)} (callbacks.{name})"}
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
-    if any((timer.time_remaining() or 1) <= 0 for timer in timers):
+    if any(left is not None and left <= 0 for left in (timer.time_remaining() for timer in timers)):
         return {"early": True, "reason": "its time is over (max_time)"}
     if trainer.should_stop:
         return {"early": True, "reason": "trainer.should_stop was set by a callback or by the model"}

@@ -60,7 +60,6 @@ class Record(Late):
         UserError: where a score is not finite.
         """
         values = internals.fresh(trainer)
-        self.places |= dict.fromkeys(values, (trainer.current_epoch, trainer.global_step))
         wrong = abilities.ends_on_nan(pl_module) and not all(map(math.isfinite, values.values()))
         wrong = internals.any_process(trainer, wrong)
         for name, value in values.items():
@@ -69,8 +68,9 @@ class Record(Late):
         return values
 
     def _add(self, trainer: L.Trainer, values: dict[str, float]) -> None:
-        row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **self.pending, **values}
+        row = {"epoch": self._epoch(trainer), "step": trainer.global_step, **self.pending, **values}
         self.pending = {}
+        self.places |= dict.fromkeys(row.keys() - {"epoch", "step"}, (int(row["epoch"]), int(row["step"])))
         again = all(self.last.get(key) == row[key] for key in ("epoch", "step"))
         self.num_rows += not again
         self.last = {**self.last, **row} if again else row
@@ -84,6 +84,12 @@ class Record(Late):
             return
         with open(self.path, "a", encoding="utf-8", newline="", opener=follow_no_link) as file:
             file.write(self._lines([row], self._columns()))
+
+    def _epoch(self, trainer: L.Trainer) -> int:
+        """After training, that of the last row, whose weights are measured: unless they have changed since."""
+        ended = trainer.state.fn != "fit" and self.last.get("step") == trainer.global_step
+        same = ended and not self.pending.keys() & self.last.keys()
+        return int(self.last["epoch"]) if same else trainer.current_epoch
 
     def _writes(self, trainer: L.Trainer) -> bool:
         return trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]

@@ -54,10 +54,20 @@ def take_up(cfg: DictConfig, resume: str | None) -> Before:
         raise UserError(f"resume={path}: holds weights alone; init_from={path} starts a new run from them")
     now: Any = OmegaConf.to_container(cfg, resolve=True)
     changed = changes(content["config"], now)
-    found = list(kept_problems(changed, resume))
+    found = [*kept_problems(changed, resume), *done_problems(content, cfg.trainer)]
     if found:
         raise UserError(listed(found))
     return Before(path, content["data"] if isinstance(content.get("data"), dict) else {}, changed)
+
+
+def done_problems(content: dict[str, Any], trainer: Mapping[str, Any]) -> Iterator[str]:
+    """An end that the run is past."""
+    progress = content["progress"]
+    epochs = progress["epoch"] + progress["epoch_done"]
+    for key, done in (("max_epochs", epochs), ("max_steps", content["global_step"])):
+        most = trainer.get(key, -1)
+        if most not in (None, -1) and most < done:
+            yield f"trainer.{key}={most}: the run has done {done:,} {key.removeprefix('max_')}, and can only go on"
 
 
 def newest(folder: Path) -> Path | None:

@@ -9,11 +9,15 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from omegaconf import DictConfig
 
 from kindling import abilities
+from kindling.checkpoints.last import LastCheckpoint
 
 
 def saving_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mapping[str, Callback]) -> Iterator[str]:
     """Where a checkpoint would be overwritten by another, or hold other weights than its score was measured with."""
     places: dict[Path, str] = {}
+    for name, callback in callbacks.items():
+        if isinstance(callback, LastCheckpoint):
+            places[callback.path.absolute().with_suffix("")] = f"callbacks.{name}"
     for name, callback in callbacks.items():
         if not isinstance(callback, ModelCheckpoint):
             continue
@@ -24,10 +28,13 @@ def saving_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mappin
             yield f"{key}.filename={file}: {places[place]} saves to the same file; name them apart"
         places.setdefault(place, key)
         if file == "best" and callback.monitor != cfg.monitor:
+            own, runs = (monitor or "null" for monitor in (callback.monitor, cfg.monitor))
             yield (
-                f"{key}.monitor={callback.monitor}: best.ckpt is the best by monitor={cfg.monitor}; set "
-                f"monitor={callback.monitor} instead, or another {key}.filename"
+                f"{key}.monitor={own}: best.ckpt is the best by monitor={runs}; set monitor={own} instead, or another "
+                f"{key}.filename"
             )
+        if callback.save_top_k == 0 and callback.monitor == cfg.monitor:
+            yield f"{key}.save_top_k=0: saves nothing; {key}=null says that the last weights are what counts"
         if node.get("auto_insert_metric_name", True) and any("/" in part for part in re.findall(r"{(.*?)}", file)):
             yield (
                 f"{key}.filename={file}: the slash would make folders; write the names yourself, and set "
@@ -53,7 +60,7 @@ def _stale(cfg: DictConfig, model: L.LightningModule, callback: ModelCheckpoint,
         if node.get(setting):
             yield (
                 f"{key}.{setting}={node[setting]}: the weights would not be those that {callback.monitor} was measured "
-                f"with; leave it out, or set +{key}.monitor=null, or validate as often: +trainer.val_check_interval=..."
+                f"with; leave it out, or validate as often: +trainer.val_check_interval={node[setting]}"
             )
     every = cfg.trainer.get("check_val_every_n_epoch", 1), cfg.trainer.get("val_check_interval", 1.0)
     if node.get("save_on_train_epoch_end") and every != (1, 1.0) and not str(callback.monitor).startswith("train"):

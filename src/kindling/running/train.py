@@ -85,7 +85,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
         if pruned:
             summary["epochs"] += 1  # Lightning has not counted the one that it was given up after
             raise pruned[0]
-        with summary.timed("test"):
+        with summary.timed("test"), in_a_sentence():
             summary["metrics"] = test(cfg, parts, best)
         log.info(facts.footer(cfg, summary))
     if draw and rank() == 0:
@@ -163,7 +163,9 @@ def in_a_sentence() -> Iterator[None]:
     """What Lightning says of settings that do not go together, and of packages that they need."""
     try:
         yield
-    except (MisconfigurationException, ModuleNotFoundError) as error:
+    except (MisconfigurationException, ModuleNotFoundError, ValueError) as error:
+        if isinstance(error, ValueError) and "`val_check_interval`" not in str(error):
+            raise
         raise UserError(" ".join(str(error).split())) from error
 
 
