@@ -13,7 +13,9 @@ from conftest import compose_config
 from kindling.config.command_line import one_text
 from kindling.config.overrides import parse
 from kindling.config.quoting import argument
+from kindling.data.columns import check_words
 from kindling.data.csv import CSV
+from kindling.data.reading import Reading
 from kindling.data.setup import keep_in_precision
 from kindling.errors import UserError
 
@@ -477,3 +479,26 @@ def test_rows_in_double_precision_keep_the_digits_of_the_file(table: Made, tmp_p
     constant = constant * datamodule.task.std.item() + datamodule.task.mean.item() - slopes @ mean
     digits = -np.log10(np.abs(np.array([constant, *slopes]) / CERTIFIED - 1) + 1e-16)
     assert digits.min() > 10
+
+
+UNORDERED = rows(*[f"{'xyz'[i % 3]},{['True', 'False', ''][i % 3]},{i * 7 % 20},{i}" for i in range(20)], header="t,b,a,y")
+
+
+@pytest.mark.parametrize("features", [None, ["t", "a", "b"]])
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_a_table_with_texts_first_stays_the_same_data(decimal: str, features: list | None, table: Made) -> None:
+    """The encoder puts numbers first; a run goes on where its rows are as they were, in the order of the file."""
+    content = UNORDERED if decimal == "." else UNORDERED.replace(",", ";").replace("\n", ",5\n").replace("y,5", "y")
+    first = table(content, features=features)
+    again = CSV(path=str(first.path), target="y", standardize=False, features=features)
+    again.load_state_dict(first.state_dict())
+    again.setup()
+    assert again.digest == first.digest
+    assert columns(again) == columns(first)
+    assert list(first.sizes) == ["train", "val", "test"]
+
+
+def test_words_among_many_numbers_are_found_at_once() -> None:
+    cells = [f"{i},5" for i in range(200_000)]
+    with pytest.raises(UserError, match="column a holds 'NA' beside its numbers"):
+        check_words({"a": [*cells, "NA"]}, "table.csv", Reading(decimal=","))

@@ -96,7 +96,7 @@ def check_words(columns: Mapping[str, list[str]], named: str, reading: Reading) 
     """Raises:
     UserError: where between numbers or dates there are words for a missing value, which nobody has said to be such.
     """
-    words = {name: [c for c in cells if c not in numbers.without_words(cells)] for name, cells in columns.items()}
+    words = {name: [cell for cell in cells if numbers.is_word(cell)] for name, cells in columns.items()}
     found = {name: some for name, some in words.items() if some}
     if found:
         name, some = next(iter(found.items()))

@@ -142,13 +142,13 @@ class CSV(TabularDataModule):
 
     def _known(self, path: Path, key: str) -> "tuple[pd.DataFrame, list[str]]":
         """Likewise, as the model has learned to read it."""
-        features = list(self.encoder.columns)
-        if self.features is not None and set(self.features) != set(features):
-            raise UserError(f"data.features={self.features}: the model has learned from {some(features)} alone")
+        known = list(self.encoder.columns)
+        if self.features is not None and set(self.features) != set(known):
+            raise UserError(f"data.features={self.features}: the model has learned from {some(known)} alone")
         table = self.read_known(path, f"{key}={path}", self._numeric())
         self._check_names(table, path)
-        checks.names("data.features", features, table, path)
-        return table, features
+        checks.names("data.features", known, table, path)
+        return table, self.features or [name for name in table.columns if name in self.encoder.columns]
 
     def _numeric(self) -> list[str]:
         """Columns besides the features that are numbers or dates."""

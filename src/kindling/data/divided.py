@@ -97,7 +97,9 @@ class Division:
             told = " and ".join(f"{size:,} for {name}" for name, size in sizes.items())
             raise UserError(f"{named}: of {len(rest):,} rows, {told} leave none for training")
         parts = self._parts(by.iloc[rest], None if classes is None else classes[rest], list(sizes.values()), named)
-        return {"train": rest[parts[0]], **{n: rest[part] for n, part in zip(sizes, parts[1:], strict=True)}, **fixed}
+        drawn: Rows = {name: rest[part] for name, part in zip(["train", *sizes], parts, strict=True)}  # type: ignore[misc]
+        rows = drawn | fixed
+        return {name: rows[name] for name in ("train", "val", "test")}
 
     def _check(self, by: "pd.DataFrame", named: str) -> None:
         for key, name in self.columns.items():

@@ -40,8 +40,13 @@ def _mark(thousands: str | None) -> str:
     return SPACES.get(thousands or "", re.escape(thousands or ""))
 
 
+def is_word(cell: str) -> bool:
+    """Whether people mean a missing value by it."""
+    return cell.strip().lower() in MISSING
+
+
 def without_words(cells: Iterable[str]) -> list[str]:
-    return [cell for cell in cells if cell.strip().lower() not in MISSING]
+    return [cell for cell in cells if not is_word(cell)]
 
 
 def is_written(cells: Iterable[str], style: Style) -> bool:
