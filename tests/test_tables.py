@@ -18,6 +18,7 @@ from kindling.data.csv import CSV
 from kindling.data.reading import Reading
 from kindling.data.setup import keep_in_precision
 from kindling.errors import UserError
+from kindling.reopening.config import check_test
 
 Made = Callable[..., CSV]
 
@@ -511,7 +512,7 @@ HALVES = rows(*[f"{i},{i + 0.5}" for i in range(1, 20)])
 NO_MONTHS = rows(*[f"20{i:02}-{i + 1:02},{i}" for i in range(1, 11)])
 THREE = rows(*[f"{i // 4},{i % 7},{i % 2}" for i in range(20)], header="b,a,y")
 BIRTHS = rows(*[f"31/12/{i},{i}" for i in range(60, 80)])
-ADDRESSES = rows(*[f"192.168.{i}.200,{i}" for i in range(200, 210)])
+ADDRESSES = rows(*[f"1.{i}.200,{i}" for i in range(200, 210)])
 
 
 @pytest.mark.parametrize(
@@ -528,7 +529,7 @@ ADDRESSES = rows(*[f"192.168.{i}.200,{i}" for i in range(200, 210)])
         ),
         (BIRTHS, "", {}, "column a holds 31/12/68, which may be of 1968 or 2068: give years of four digits, or "
          "data.dates=%d/%m/%y for 2068"),
-        (ADDRESSES, "", {}, "column a holds 192.168.200.200, which may be 192168200200 (data.thousands=.) or a text "
+        (ADDRESSES, "", {}, "column a holds 1.200.200, which may be 1200200 (data.thousands=.) or a text "
          "(data.decimal=.)"),
         (NO_MONTHS, "", {}, "column a holds 2001-02, which may be a month (data.dates=%Y-%m) or a season, which is text"
          " (data.dates={})"),
@@ -623,3 +624,16 @@ def test_a_test_file_may_write_truths_as_numbers(table: Made) -> None:
     assert x.tolist() == [[0, 1], [1, 0]]
     with pytest.raises(UserError, match="column a holds 2, and True or False is needed"):
         table(content, rows("2,3"), test_path="FILE")
+
+
+def test_other_data_are_not_scored_on_the_old_test_file() -> None:
+    saved = {"data": {"path": "a.csv", "test_path": "test.csv"}}
+    with pytest.raises(UserError) as error:
+        check_test(saved, ["data.path=b.csv"])
+    assert str(error.value) == (
+        "data.path=b.csv: the test of the run is data.test_path=test.csv; give data.test_path=b.csv too for the test on "
+        "all of these rows, or data.test_path=null for one on a part of them"
+    )
+    for given in (["data.path=b.csv", "data.test_path=b.csv"], ["data.test_path=null", "data.path=b.csv"], ["seed=1"]):
+        check_test(saved, given)
+    check_test({"data": {"path": "a.csv", "test_path": None}}, ["data.path=b.csv"])
