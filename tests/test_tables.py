@@ -631,8 +631,8 @@ def test_other_data_are_not_scored_on_the_old_test_file() -> None:
     with pytest.raises(UserError) as error:
         check_test(saved, ["data.path=b.csv"])
     assert str(error.value) == (
-        "data.path=b.csv: the test of the run is data.test_path=test.csv; give data.test_path=b.csv too for the test on "
-        "all of these rows, or data.test_path=null for one on a part of them"
+        "data.path=b.csv: the test of the run is data.test_path=test.csv; give data.test_path=b.csv too for the test "
+        "on all of these rows, or data.test_path=null for one on a part of them"
     )
     for given in (["data.path=b.csv", "data.test_path=b.csv"], ["data.test_path=null", "data.path=b.csv"], ["seed=1"]):
         check_test(saved, given)
