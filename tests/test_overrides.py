@@ -52,7 +52,6 @@ def message(*argv: str) -> str:
             ["data=csv", "data.path=a (1).csv", "data.target=y"],
             f"error: data.path=a (1).csv: {QUOTES}'data.path=\"a (1).csv\"'",
         ),
-        (["data=csv", "data.path=a", "data.target=가격"], f"error: data.target=가격: {QUOTES}'data.target=\"가격\"'"),
         (["data=cvs", "data.path=a", "data.target=y"], "error: data=cvs: no such option; did you mean csv?"),
         (["=3"], "error: =3: not of the form key=value"),
         (["optimizer.lr"], "error: optimizer.lr: not of the form key=value"),

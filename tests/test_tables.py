@@ -13,9 +13,12 @@ from conftest import compose_config
 from kindling.config.command_line import one_text
 from kindling.config.overrides import parse
 from kindling.config.quoting import argument
+from kindling.data.columns import check_words
 from kindling.data.csv import CSV
+from kindling.data.reading import Reading
 from kindling.data.setup import keep_in_precision
 from kindling.errors import UserError
+from kindling.reopening.config import check_test
 
 Made = Callable[..., CSV]
 
@@ -344,7 +347,7 @@ def test_splits_that_make_no_sense_are_refused(options: dict, expected: str, tab
 def test_a_model_reads_new_files_as_it_has_learned(table: Made, tmp_path: Path) -> None:
     """Decimal commas, thousands, dates, words and codes by what training has shown, though the new file shows less."""
     cells = [f"1.{i:03},5;1{i % 10}.02.2026;0{2 + i % 2};{'-' if i == 3 else i};{i}" for i in range(1, 20)]
-    first = table(rows(*cells, "1;29.02.2026;x;1;1".replace("29.02", "28.02"), header="a;day;code;b;y"), missing=["-"])
+    first = table(rows(*cells, "1;28.02.2026;x;1;1", header="a;day;code;b;y"), missing=["-"])
     other = CSV(path="unused.csv", target="y", standardize=False)
     other.load_state_dict(first.state_dict())
     (tmp_path / "new.csv").write_text(rows("1.234;12.02.2026;02;-", ";13.03.2026;03;2,5", header="a;day;code;b"))
@@ -477,3 +480,160 @@ def test_rows_in_double_precision_keep_the_digits_of_the_file(table: Made, tmp_p
     constant = constant * datamodule.task.std.item() + datamodule.task.mean.item() - slopes @ mean
     digits = -np.log10(np.abs(np.array([constant, *slopes]) / CERTIFIED - 1) + 1e-16)
     assert digits.min() > 10
+
+
+UNORDERED = rows(
+    *[f"{'xyz'[i % 3]},{['True', 'False', ''][i % 3]},{i * 7 % 20},{i}" for i in range(20)], header="t,b,a,y"
+)
+
+
+@pytest.mark.parametrize("features", [None, ["t", "a", "b"]])
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_a_table_with_texts_first_stays_the_same_data(decimal: str, features: list | None, table: Made) -> None:
+    """The encoder puts numbers first; a run goes on where its rows are as they were, in the order of the file."""
+    content = UNORDERED if decimal == "." else UNORDERED.replace(",", ";").replace("\n", ",5\n").replace("y,5", "y")
+    first = table(content, features=features)
+    again = CSV(path=str(first.path), target="y", standardize=False, features=features)
+    again.load_state_dict(first.state_dict())
+    again.setup()
+    assert again.digest == first.digest
+    assert columns(again) == columns(first)
+    assert list(first.sizes) == ["train", "val", "test"]
+
+
+def test_words_among_many_numbers_are_found_at_once() -> None:
+    cells = [f"{i},5" for i in range(200_000)]
+    with pytest.raises(UserError, match="column a holds 'NA' beside its numbers"):
+        check_words({"a": [*cells, "NA"]}, "table.csv", Reading(decimal=","))
+
+
+TWO_CLASSES = rows(*[f"{i},{'bc'[i % 2]}" for i in range(20)])
+HALVES = rows(*[f"{i},{i + 0.5}" for i in range(1, 20)])
+NO_MONTHS = rows(*[f"20{i:02}-{i + 1:02},{i}" for i in range(1, 11)])
+THREE = rows(*[f"{i // 4},{i % 7},{i % 2}" for i in range(20)], header="b,a,y")
+BIRTHS = rows(*[f"31/12/{i},{i}" for i in range(60, 80)])
+ADDRESSES = rows(*[f"1.{i}.200,{i}" for i in range(200, 210)])
+
+
+@pytest.mark.parametrize(
+    ("content", "other", "options", "expected"),
+    [
+        (TWO_CLASSES, rows("1,d"), {"task": "binary"}, "data.test_path=OTHER: the class d is none of training, which"),
+        (HALVES, "a,y\n", {}, "data.test_path=OTHER: has no rows to test with"),
+        (HALVES, rows("x,1"), {}, "data.test_path=OTHER: column a holds x, which is no number"),
+        (HALVES, rows("1,1e39"), {}, "data.test_path=OTHER: column y holds infinite values, or beyond"),
+        (
+            rows(*[f"{i},5;{i}" for i in range(9)], header="a;y"), rows("1.5;2", header="a;y"), {},
+            "data.test_path=OTHER: column a holds 1.5, which is no number, as the model has learned to read them "
+            "(decimal ,)",
+        ),
+        (BIRTHS, "", {}, "column a holds 31/12/68, which may be of 1968 or 2068: give years of four digits, or "
+         "data.dates=%d/%m/%y for 2068"),
+        (ADDRESSES, "", {}, "column a holds 1.200.200, which may be 1200200 (data.thousands=.) or a text "
+         "(data.decimal=.)"),
+        (NO_MONTHS, "", {}, "column a holds 2001-02, which may be a month (data.dates=%Y-%m) or a season, which is text"
+         " (data.dates={})"),
+        (rows(*["1;2;3"] * 9, header="a;y;y"), "", {}, "data.target=y: TABLE has several columns of this name"),
+        (rows(*["1;2;3"] * 9, header="g;g;y"), "", {"group": "g"}, "data.group=g: TABLE has several columns of this"),
+        (HALVES, "", {"separator": ";"}, "'data.separator=\";\"': the header of TABLE has none"),
+        ("sep=,\n" + HALVES, "", {}, "its first line, sep=,, is for Excel alone; delete it"),
+        (THREE, "", {"target": ["a", "y"], "task": "binary"}, "data.target: data.task=binary takes one column, not 2"),
+        (THREE, rows("3,1,1", header="b,a,y"), {"group": "b"}, "data.group=b: 3 has rows in TABLE and in"),
+    ],
+)  # fmt: skip
+def test_what_would_be_silently_wrong_is_refused(
+    content: str, other: str, options: dict, expected: str, table: Made, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as error:
+        table(content, other, **({"test_path": "FILE"} if other else {}), **options)
+    expected = expected.replace("TABLE", str(tmp_path / "table.csv")).replace("OTHER", str(tmp_path / "other.csv"))
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "found"),
+    [
+        (BIRTHS, {"dates": "%d/%m/%y"}, {"a": 20}),
+        (rows(*[f"31/12/{i},{i}" for i in (*range(95, 100), *range(10, 20))]), {}, {"a": 15}),
+        (ADDRESSES, {"thousands": "."}, {"a": 10}),
+        (NO_MONTHS, {"dates": "%Y-%m"}, {"a": 10}),
+        (rows(*[f"{'-' if i == 3 else f'2026-01-0{i}'},{i}" for i in range(1, 9)]), {"missing": ["-"]}, {"a": 7}),
+        (rows(*[f"\u2212{i},{i}" for i in range(1, 9)]), {}, {"a": 8}),
+        (rows(*[f"\u00a0{i}\u202f,{i}" for i in range(1, 9)]), {}, {"a": 8}),
+    ],
+)
+def test_what_is_told_or_certain_is_read(content: str, options: dict, found: dict, table: Made) -> None:
+    read = columns(table(content, **options))
+    del read["y"]
+    assert {name: len(set(values)) for name, values in read.items()} == found
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (ADDRESSES, {"decimal": "."}),
+        (NO_MONTHS, {"dates": {}}),
+        (rows(*[f"{'-' if i == 3 else f'2026-01-0{i}'},{i}" for i in range(1, 9)]), {"missing": []}),
+    ],
+    ids=["addresses", "seasons", "dates with a word"],
+)
+def test_what_is_told_to_be_text_stays_text(content: str, options: dict, table: Made) -> None:
+    assert table(content, **options).encoder.columns["a"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([f"{i}%" for i in range(5)], "column a has 5 different texts in 40 rows, such as '0%'; where these are num"),
+        ([f"$1{i}.50" for i in range(5)], "column a has 5 different texts in 40 rows, such as '$10.50'; where"),
+        (["1,5", "2.5", "3.5", "4.5"], "column a has 4 different texts in 40 rows, most of them numbers, but for such"),
+        (["1", "2", "3", "4", "n/v"], "most of them numbers, but for such as 'n/v'; data.missing can name what"),
+        (["Q1", "Q2", "Q3"], None),
+    ],
+)
+def test_numbers_that_became_texts_are_told(
+    cells: list[str], expected: str | None, table: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    table(rows(*[f"{cells[i % len(cells)]};{i + 0.5}" for i in range(40)], header="a;y"))
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == (expected is not None)
+    assert all(expected is not None and expected in text for text in warnings)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("a,a,y", "several columns are named a: the second is taken as NAME.1"),
+     ("1,2,3", "the header holds numbers alone, 1, 2, 3: the first line should name the columns")],
+)  # fmt: skip
+def test_an_odd_header_is_told(header: str, expected: str, table: Made, caplog: pytest.LogCaptureFixture) -> None:
+    table(rows(*[f"{i % 3},{i % 4},{i + 0.5}" for i in range(20)], header=header), target=header[-1])
+    assert f"WARNING: {expected}" in caplog.messages
+
+
+def test_one_large_group_is_for_training(table: Made, caplog: pytest.LogCaptureFixture) -> None:
+    content = rows(*[f"{'x' if i < 18 else i},{i}" for i in range(20)])
+    assert table(content, group="a", features=["a"]).sizes == {"train": 18, "val": 1, "test": 1}
+    assert "part that was" not in caplog.text
+    table(rows(*[f"{i // 7},{i}" for i in range(21)]), group="a", features=["a"])
+    assert "WARNING: 7 rows of one group are in a part that was to have 2" in caplog.messages
+
+
+def test_a_test_file_may_write_truths_as_numbers(table: Made) -> None:
+    content = rows(*[f"{i % 2 == 0},{i}" for i in range(20)])
+    x = table(content, rows("1,3", "0,4"), test_path="FILE").splits["test"].x
+    assert x.tolist() == [[0, 1], [1, 0]]
+    with pytest.raises(UserError, match="column a holds 2, and True or False is needed"):
+        table(content, rows("2,3"), test_path="FILE")
+
+
+def test_other_data_are_not_scored_on_the_old_test_file() -> None:
+    saved = {"data": {"path": "a.csv", "test_path": "test.csv"}}
+    with pytest.raises(UserError) as error:
+        check_test(saved, ["data.path=b.csv"])
+    assert str(error.value) == (
+        "data.path=b.csv: the test of the run is data.test_path=test.csv; give data.test_path=b.csv too for the test "
+        "on all of these rows, or data.test_path=null for one on a part of them"
+    )
+    for given in (["data.path=b.csv", "data.test_path=b.csv"], ["data.test_path=null", "data.path=b.csv"], ["seed=1"]):
+        check_test(saved, given)
+    check_test({"data": {"path": "a.csv", "test_path": None}}, ["data.path=b.csv"])

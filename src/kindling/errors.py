@@ -91,9 +91,3 @@ def shown(text: str, length: int = 80) -> str:
     """Text from a file that nobody vouches for, for a sentence: on one line, printable, and not endless."""
     escaped = printable(text[: length + 1])
     return escaped if len(escaped) <= length else f"{escaped[:length]}..."
-
-
-def legible(text: str, length: int = 80) -> str:
-    """Likewise, in the letters of any language: names and cells of the user's own tables."""
-    printable = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-    return printable if len(printable) <= length else f"{printable[:length]}..."

@@ -9,9 +9,9 @@ import numpy as np
 
 from kindling.config.quoting import argument
 from kindling.data import columns
-from kindling.data.numbers import Style, is_written, styles_of
+from kindling.data.numbers import Style, is_number
 from kindling.data.reading import Reading
-from kindling.errors import UserError, did_you_mean, legible, some
+from kindling.errors import UserError, did_you_mean, shown, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,9 +59,12 @@ def values(
     Raises:
         UserError: where there are numbers beyond single precision, or targets that are none for the task.
     """
+    if kind != "regression" and y.shape[1] > 1:
+        raise UserError(f"data.target: data.task={kind} takes one column, not {y.shape[1]}")
     for name, column in [*x.items(), *y.items()]:
         if column.dtype.kind == "f" and (column.abs() > np.finfo(np.float32).max).any():
-            raise UserError(f"data.path={source}: column {name} holds infinite values, or beyond single precision")
+            key = "data.path" if whole else "data.test_path"
+            raise UserError(f"{key}={source}: column {name} holds infinite values, or beyond single precision")
     for name, column in y.items():
         if column.isna().any():
             raise UserError(
@@ -70,14 +73,12 @@ def values(
             )
         if kind == "regression" and column.dtype.kind not in "iuf":
             cells = columns.different(column)
-            text = next((cell for cell in cells if not is_written([cell], styles_of(".", None)[0])), cells[0])
+            text = next((cell for cell in cells if not is_number(cell, columns.PLAIN)), cells[0])
             raise UserError(
                 f"data.target={name}: a regression needs numbers, and {source} has others, such as "
-                f"{legible(text)!r}; for classes set data.task to binary or multiclass"
+                f"{shown(text)!r}; for classes set data.task to binary or multiclass"
             )
     if kind != "regression":
-        if y.shape[1] > 1:
-            raise UserError(f"data.target: data.task={kind} takes one column, not {y.shape[1]}")
         num_classes = y.iloc[:, 0].nunique()
         if whole and (num_classes < 2 or (kind == "binary" and num_classes > 2)):
             raise UserError(
@@ -86,9 +87,18 @@ def values(
             )
 
 
+def classes(column: "pd.Series", known: Iterable[Any], named: str) -> None:
+    """Raises:
+    UserError: where a class of a file for the test is none of the `known`.
+    """
+    texts = set(map(str, known))
+    for name in sorted({str(value) for value in column} - texts):
+        raise UserError(f"{named}: the class {shown(name)} is none of training, which has {some(sorted(texts))}")
+
+
 def empty(missing: list[str] | None) -> str:
     """What counts as no value, in words."""
-    words = "".join(f" or {legible(word)}" for word in missing or [])
+    words = "".join(f" or {shown(word)}" for word in missing or [])
     return (
         f"an empty cell{words}; data.missing names other words for it" if missing is not None else "an empty cell, NA"
     )
@@ -107,19 +117,22 @@ def report(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading, chosen: bool) -> 
         if found:
             log.info("%s: %s", kind, some(found))
     if not how.is_plain:
-        marks = f"decimal {how.decimal}" + (f", thousands {how.thousands!r}" if how.thousands else "")
-        log.info("numbers are read with %s", marks)
+        log.info("numbers are read with %s", how.marks)
     for text in _warnings(x, y, how, columns.copies(x) if chosen else {}):
         log.warning("WARNING: %s", text)
 
 
 def _warnings(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading, copies: dict[str, str]) -> Iterable[str]:
     """Of ten thousand columns, one for all that have the same."""
+    if all(is_number(str(name), columns.PLAIN) for name in [*x, *y]):
+        yield f"the header holds numbers alone, {some([*x, *y])}: the first line should name the columns"
     leave_out, style = "data.features can leave it out", (how.decimal or ".", how.thousands)
     many: dict[str, list[str]] = {}
-    for name, num_texts in ((name, x[name].nunique()) for name in x if columns.is_text(x[name])):
-        if num_texts > len(x) / 2:
-            many.setdefault(_advice(x[name], style), []).append(f"{name} has {num_texts}")
+    for name in [name for name in x if columns.is_text(x[name])]:
+        cells = columns.different(x[name])
+        advice = _advice(cells, style)
+        if advice or len(cells) > len(x) / 2:
+            many.setdefault(advice or f"; {leave_out}", []).append(f"{name} has {len(cells)}")
     for advice, names in many.items():
         yield f"column {some(names)} different texts in {len(x)} rows{advice}"
     if counting := [name for name in x if columns.counts(x[name])]:
@@ -132,16 +145,17 @@ def _warnings(x: "pd.DataFrame", y: "pd.DataFrame", how: Reading, copies: dict[s
         yield f"column {some(f'{name} is the same as {other}' for name, other in copies.items())}; {leave_out}"
 
 
-def _advice(column: "pd.Series", style: Style) -> str:
-    """What a column may be of which each row has its own text: numbers with a word among them, or hardly legible."""
-    cells = columns.different(column)
-    odd = [cell for cell in cells if not is_written([cell], style)]
-    if len(odd) < len(cells) / 2:
-        return f", most of them numbers, but for such as {legible(odd[0])!r}; data.missing can name what means no value"
-    of_digits = [cell for cell in cells if 2 * sum(map(str.isdigit, cell)) >= len(cell)]
+def _advice(cells: list[str], style: Style) -> str:
+    """What a column of these texts may be that nobody wants one-hot: numbers with a word among them, or other ways to
+    write numbers.
+    """
+    odd = [cell for cell in cells if not is_number(cell, style)]
+    if odd and len(odd) < len(cells) / 2:
+        return f", most of them numbers, but for such as {shown(odd[0])!r}; data.missing can name what means no value"
+    of_digits = [cell for cell in cells if any(map(str.isdigit, cell)) and not any(map(str.isalpha, cell))]
     if len(of_digits) > len(cells) / 2:
         return (
-            f", such as {legible(of_digits[0])!r}; where these are numbers or dates, data.decimal, data.thousands or "
+            f", such as {shown(of_digits[0])!r}; where these are numbers or dates, data.decimal, data.thousands or "
             "data.dates can say how they are written"
         )
-    return "; data.features can leave it out"
+    return ""

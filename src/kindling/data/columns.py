@@ -13,7 +13,7 @@ from kindling.config.quoting import argument
 from kindling.data import numbers
 from kindling.data.dates import days, find_dates
 from kindling.data.reading import Reading, read_table
-from kindling.errors import UserError, legible
+from kindling.errors import UserError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,19 +24,30 @@ INDEX_NAMES = {"id", "idx", "index", "row", "row_id", "rowid", "rownames", "no",
 
 
 def read_columns(
-    path: Path, named: str, reading: Reading, names: Iterable[str], types: Mapping[str, type] = MappingProxyType({})
+    path: Path,
+    named: str,
+    reading: Reading,
+    names: Iterable[str],
+    types: Mapping[str, type] = MappingProxyType({}),
+    learned: bool = False,
 ) -> "pd.DataFrame":
     """A table in which the columns of those `names` are numbers where they can be, and dates are days.
 
+    Args:
+        learned: whether they have been numbers in training, so that they have to be numbers of the same style.
+
     Raises:
-        UserError: where the file cannot be read, or a cell is no date like the others.
+        UserError: where the file cannot be read, or a cell is no date like the others, or has to be a number.
     """
     known = {**types, **dict.fromkeys(reading.dates, str)}
     styled = {} if reading.is_plain else dict.fromkeys(names, str)
-    return converted(read_table(path, named, reading, {**styled, **known}), named, reading, set(names) - set(types))
+    table = read_table(path, named, reading, {**styled, **known})
+    return converted(table, named, reading, set(names) - set(types), learned)
 
 
-def converted(table: "pd.DataFrame", named: str, reading: Reading, names: Iterable[str]) -> "pd.DataFrame":
+def converted(
+    table: "pd.DataFrame", named: str, reading: Reading, names: Iterable[str], learned: bool = False
+) -> "pd.DataFrame":
     """Likewise, of a table that has been read."""
     style = (reading.decimal or ".", reading.thousands)
     new = {}
@@ -44,11 +55,19 @@ def converted(table: "pd.DataFrame", named: str, reading: Reading, names: Iterab
         if name in reading.dates:
             format_, first = reading.dates[name]
             new[name] = days(table[name], format_, first, named)
-        elif not reading.is_plain and is_text(table[name]):
-            cells = different(table[name])
-            if not cells or (numbers.is_written(cells, style) and numbers.without_words(cells) == cells):
+        elif is_text(table[name]):
+            odd = next((cell for cell in different(table[name]) if not numbers.is_number(cell, style)), None)
+            if odd is None:
                 new[name] = numbers.values(table[name], style)
+            elif learned:
+                raise UserError(f"{named}: column {shown(name)} holds {shown(odd)}, which is no number{_as(reading)}")
     return table.assign(**new)
+
+
+def _as(reading: Reading) -> str:
+    if reading.is_plain:
+        return ""
+    return f", as the model has learned to read them ({reading.marks})"
 
 
 def find_reading(
@@ -79,6 +98,8 @@ def find_reading(
         style = numbers.find_style(texts, reading.decimal, reading.thousands, named)
     written = {name: cells for name, cells in texts.items() if numbers.is_written(cells, style)}
     others = {name: cells for name, cells in texts.items() if name not in written and name not in targets}
+    if given.missing == []:  # with a word among its dates, a column is one of texts
+        others = {name: cells for name, cells in others.items() if not any(map(numbers.is_word, cells))}
     if isinstance(dates, dict):  # 20260131 may be a number too
         others |= {name: different(table[name]) for name in dates if name in names}
     found = find_dates(others, dates, named)
@@ -96,13 +117,13 @@ def check_words(columns: Mapping[str, list[str]], named: str, reading: Reading) 
     """Raises:
     UserError: where between numbers or dates there are words for a missing value, which nobody has said to be such.
     """
-    words = {name: [c for c in cells if c not in numbers.without_words(cells)] for name, cells in columns.items()}
+    words = {name: [cell for cell in cells if numbers.is_word(cell)] for name, cells in columns.items()}
     found = {name: some for name, some in words.items() if some}
     if found:
         name, some = next(iter(found.items()))
         every = list(dict.fromkeys([*(reading.missing or []), *(word for some in found.values() for word in some)]))
         raise UserError(
-            f"{named}: column {legible(name)} holds {legible(', '.join(map(repr, some)))} beside its numbers; only an "
+            f"{named}: column {shown(name)} holds {shown(', '.join(map(repr, some)))} beside its numbers; only an "
             f"empty cell counts as missing: with {argument('data.missing', every)} these do too, with data.missing=[] "
             "the column is one of texts"
         )

@@ -10,13 +10,15 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
 
+from kindling.config.quoting import argument
 from kindling.data import checks
 from kindling.data.columns import converted, find_reading, idle, is_text, read_columns
 from kindling.data.divided import Division, Rows
 from kindling.data.encoder import numbers
 from kindling.data.reading import read_table, restored
 from kindling.data.tabular import TabularDataModule
-from kindling.errors import UserError, some
+from kindling.data.tasks import Binary, Multiclass
+from kindling.errors import UserError, shown, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,12 +126,14 @@ class CSV(TabularDataModule):
         types = dict.fromkeys(self.dates, str) if isinstance(self.dates, dict) else {}
         table = read_table(self.path, named, replace(self.given, missing=self.given.missing or []), types)
         self._check_names(table, self.path)
+        repeated = table.attrs["repeated"]
         others = [name for name in table.columns if name not in (*self.target, *self.division.columns.values())]
         features = others if self.features is None else self.features
         checks.names("data.features", features, table, self.path)
         for name in set(self.target) & set(features):
             raise UserError(f"data.features={name}: is the target, which cannot predict itself")
         names = list(dict.fromkeys([*features, *self._numeric()]))
+        names = [name for name in names if table[name].dtype.kind != "b"]
         self.reading = find_reading(table, self.path, self.given, names, self.target, self.dates)
         if self.reading.is_plain:
             table = converted(table, named, self.reading, names)
@@ -138,17 +142,20 @@ class CSV(TabularDataModule):
         reasons = idle(table[features]) if self.features is None else {}
         for reason, names in reasons.items():
             log.warning("WARNING: column %s is left out: %s; data.features can name it", some(names), reason)
-        return table, [name for name in features if name not in chain(*reasons.values())]
+        left = [name for name in features if name not in chain(*reasons.values())]
+        if repeated := [name for name in repeated if f"{name}.1" in left]:
+            log.warning("WARNING: several columns are named %s: the second is taken as NAME.1", some(repeated))
+        return table, left
 
     def _known(self, path: Path, key: str) -> "tuple[pd.DataFrame, list[str]]":
         """Likewise, as the model has learned to read it."""
-        features = list(self.encoder.columns)
-        if self.features is not None and set(self.features) != set(features):
-            raise UserError(f"data.features={self.features}: the model has learned from {some(features)} alone")
+        known = list(self.encoder.columns)
+        if self.features is not None and set(self.features) != set(known):
+            raise UserError(f"data.features={self.features}: the model has learned from {some(known)} alone")
         table = self.read_known(path, f"{key}={path}", self._numeric())
         self._check_names(table, path)
-        checks.names("data.features", features, table, path)
-        return table, features
+        checks.names("data.features", known, table, path)
+        return table, self.features or [name for name in table.columns if name in self.encoder.columns]
 
     def _numeric(self) -> list[str]:
         """Columns besides the features that are numbers or dates."""
@@ -156,9 +163,15 @@ class CSV(TabularDataModule):
         return [*order, *(self.target if self.kind == "regression" else [])]
 
     def _check_names(self, table: "pd.DataFrame", path: Path) -> None:
+        separator = self.given.separator
+        if separator not in (None, table.attrs["separator"]):
+            raise UserError(f"{argument('data.separator', separator)}: the header of {path} has none")
         checks.names("data.target", self.target, table, path)
-        for key, name in self.division.columns.items():
+        for key, name in [*(("target", name) for name in self.target), *self.division.columns.items()]:
             checks.names(f"data.{key}", [name], table, path)
+            if name in table.attrs["repeated"]:
+                raise UserError(f"data.{key}={name}: {path} has several columns of this name")
+        for key, name in self.division.columns.items():
             if name in self.target:
                 raise UserError(f"data.{key}={name}: is the target")
 
@@ -175,14 +188,23 @@ class CSV(TabularDataModule):
         """The rows of the file for the test, read as the `table` was."""
         named, columns = f"data.test_path={path}", [*features, *self.target]
         texts = {name: str for name in columns if is_text(table[name])}
-        test = read_columns(path, named, self.reading, [*features, *self._numeric()], texts)
+        numeric = [name for name in columns if table[name].dtype.kind in "iuf"]
+        test = read_columns(path, named, self.reading, [*numeric, *self._numeric()], texts, learned=True)
         checks.names("data.target", self.target, test, path)
         checks.names("data.features", features, test, path)
         test = self._with_targets(test)
-        for name in [name for name in columns if table[name].dtype.kind in "iuf"]:
+        if test.empty:
+            raise UserError(f"{named}: has no rows to test with")
+        for name in numeric:
             test[name] = numbers(test[name], named)
+        for name in [name for name in columns if table[name].dtype.kind == "b"]:
+            test[name] = as_bool(test[name], named)
         test = test.assign(**{name: whole(test[name]) for name in self.target})
         checks.values(test[features], test[self.target], self.kind, path, self.reading.missing, whole=False)
+        if self.kind != "regression":
+            task = getattr(self, "task", None)  # of the checkpoint
+            known = task.classes if isinstance(task, Binary | Multiclass) else table[self.target[0]].unique()
+            checks.classes(test[self.target[0]], known, named)
         return test
 
     def rows_of_splits(self, y: "pd.DataFrame") -> Rows:
@@ -206,6 +228,14 @@ class CSV(TabularDataModule):
         if self.state is state_dict:
             given = {name: value for name, value in vars(self.given).items() if value not in (None, {})}
             self.reading = replace(restored(state_dict.get("reading", {})), **given)
+
+
+def as_bool(column: "pd.Series", named: str) -> "pd.Series":
+    """True and False, where another file may have 1 and 0 for them."""
+    if not column.isin([0, 1]).all():
+        odd = column[~column.isin([0, 1])].iloc[0]
+        raise UserError(f"{named}: column {column.name} holds {shown(str(odd))}, and True or False is needed")
+    return column.astype(bool)
 
 
 def whole(column: "pd.Series") -> "pd.Series":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kindling.data.splits import SPLIT_SEED, SplitName, at_random
-from kindling.errors import UserError, legible
+from kindling.errors import UserError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,13 @@ class Division:
         """
         num_rows = len(by) - num_test
         self._check(by.iloc[:num_rows], named)
+        if self.group is not None and num_test:
+            groups = by[self.group].map(str)
+            if both := sorted(set(groups[:num_rows]) & set(groups[num_rows:])):
+                raise UserError(
+                    f"data.group={self.group}: {shown(both[0])} has rows in {named} and in data.test_path="
+                    f"{self.test_path}, and rows of a group stay together"
+                )
         fixed: Rows = {"test": np.arange(num_rows, len(by))} if self.test_path else {}
         rest = np.arange(num_rows)
         if self.split is not None:
@@ -97,14 +104,16 @@ class Division:
             told = " and ".join(f"{size:,} for {name}" for name, size in sizes.items())
             raise UserError(f"{named}: of {len(rest):,} rows, {told} leave none for training")
         parts = self._parts(by.iloc[rest], None if classes is None else classes[rest], list(sizes.values()), named)
-        return {"train": rest[parts[0]], **{n: rest[part] for n, part in zip(sizes, parts[1:], strict=True)}, **fixed}
+        drawn: Rows = {name: rest[part] for name, part in zip(["train", *sizes], parts, strict=True)}
+        rows = drawn | fixed
+        return {name: rows[name] for name in ("train", "val", "test")}
 
     def _check(self, by: "pd.DataFrame", named: str) -> None:
         for key, name in self.columns.items():
             if by[name].isna().any():
                 raise UserError(f"data.{key}={name}: {by[name].isna().sum()} rows of {named} have no value in it")
             if key == "order" and by[name].dtype.kind not in "iuf":
-                cell = legible(str(by[name].iloc[0]))
+                cell = shown(str(by[name].iloc[0]))
                 raise UserError(f"data.order={name}: holds {cell}, and numbers or dates are needed; see data.dates")
 
     def _parts(self, by: "pd.DataFrame", classes: np.ndarray | None, sizes: list[int], named: str) -> list[np.ndarray]:
@@ -134,8 +143,8 @@ def stratified(classes: np.ndarray | None, num_rows: int, sizes: list[int], usua
                 return at_random(num_rows, sizes, classes)
             except ValueError:  # a large part leaves too few of a class for the next
                 pass
-        few = f"class {legible(str(rarest))} has {count} row{'s' * (count > 1)}"
-        why = few if count <= len(sizes) else f"{len(counts)} classes are many for splits of {min(sizes)} rows"
+        few = f"class {shown(str(rarest))} has {count} row{'s' * (count > 1)}"
+        why = few if count <= len(sizes) else f"{len(counts)} classes are many for the smallest part of {num_rows} rows"
         log.warning("WARNING: the split is not stratified, since %s: a class may be missing from a split", why)
     return at_random(num_rows, sizes)
 
@@ -148,7 +157,7 @@ def named_rows(column: "pd.Series", name: str, named: str) -> Rows:
     """
     splits = column.astype("str").str.strip().str.lower().map(WORDS)
     if splits.isna().any():
-        told = legible(str(column[splits.isna()].iloc[0]))
+        told = shown(str(column[splits.isna()].iloc[0]))
         raise UserError(f"data.split={name}: says {told} of a row of {named}, where train, val or test is needed")
     rows: Rows = {split: np.flatnonzero(splits == split) for split in splits.unique()}
     if "train" not in rows:
@@ -170,11 +179,15 @@ def grouped(groups: np.ndarray, sizes: Sequence[int], named: str) -> list[np.nda
     order = np.random.default_rng(SPLIT_SEED).permutation(len(counts)).tolist()
     parts = []
     for place, size in enumerate(sizes):
-        part = [order.pop()]
+        fitting = [group for group in order if counts[group] <= 2 * size]  # a large one is for training
+        part = [fitting[-1] if fitting else min(order, key=lambda group: counts[group])]
+        order.remove(part[0])
         keep = len(sizes) - place  # a group for every part that is still to come
         while len(order) > keep and counts[[*part, order[-1]]].sum() <= size:
             part.append(order.pop())
         parts.append(part)
+        if counts[part].sum() > 2 * size:
+            log.warning("WARNING: %d rows of one group are in a part that was to have %d", counts[part].sum(), size)
     return [np.flatnonzero(np.isin(numbers, part)) for part in [order, *parts]]
 
 

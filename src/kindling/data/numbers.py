@@ -5,11 +5,12 @@ A file has one way for all its numbers. It is found where only one fits them all
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from kindling.config.quoting import argument
-from kindling.errors import UserError, legible
+from kindling.errors import UserError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ def styles_of(decimal: str | None, thousands: str | None) -> list[Style]:
     return [(point, mark) for point, mark in pairs if point != mark]
 
 
+@cache
 def pattern(style: Style) -> re.Pattern[str]:
     """Of a number. Thousands are whole groups of three digits (of two in between, as in India)."""
     point, mark = re.escape(style[0]), _mark(style[1])
@@ -40,15 +42,23 @@ def _mark(thousands: str | None) -> str:
     return SPACES.get(thousands or "", re.escape(thousands or ""))
 
 
+def is_word(cell: str) -> bool:
+    """Whether people mean a missing value by it."""
+    return cell.strip().lower() in MISSING
+
+
 def without_words(cells: Iterable[str]) -> list[str]:
-    return [cell for cell in cells if cell.strip().lower() not in MISSING]
+    return [cell for cell in cells if not is_word(cell)]
 
 
 def is_written(cells: Iterable[str], style: Style) -> bool:
     """Whether there are numbers among the cells, and nothing else."""
     numbers = without_words(cells)
-    matches = pattern(style).fullmatch
-    return bool(numbers) and all(matches(cell) for cell in numbers)
+    return bool(numbers) and all(is_number(cell, style) for cell in numbers)
+
+
+def is_number(cell: str, style: Style) -> bool:
+    return pattern(style).fullmatch(cell) is not None
 
 
 def values(column: "pd.Series", style: Style) -> "pd.Series":
@@ -75,6 +85,8 @@ def find_style(columns: dict[str, list[str]], decimal: str | None, thousands: st
     if left[0] != (".", None):  # that is what programs write: 1.234 needs no other evidence
         for other in left[1:]:
             _check_same(left[0], other, {name: columns[name] for name in fitting}, named)
+    if left[0] == (",", ".") and not (decimal or thousands):
+        _check_points({name: columns[name] for name in fitting}, named)
     return left[0]
 
 
@@ -90,16 +102,28 @@ def _check_same(first: Style, second: Style, columns: dict[str, list[str]], name
                 f"{numbers.iloc[place]} ({argument('data.decimal', style[0])})"
                 for style, numbers in ((first, one), (second, other))
             )
-            raise UserError(f"{named}: column {legible(name)} holds {legible(texts[place])}, which may be {both}")
+            raise UserError(f"{named}: column {shown(name)} holds {shown(texts[place])}, which may be {both}")
+
+
+def _check_points(columns: dict[str, list[str]], named: str) -> None:
+    """Raises:
+    UserError: where nothing but points says that 192.168.100.200 is a number.
+    """
+    cells = {name: without_words(cells) for name, cells in columns.items()}
+    if not any("," in cell for some in cells.values() for cell in some):
+        name, cell = next((name, cell) for name, some in cells.items() for cell in some if "." in cell)
+        number = cell.strip().replace(".", "")
+        raise UserError(
+            f"{named}: column {shown(name)} holds {shown(cell)}, which may be {shown(number)} "
+            f"({argument('data.thousands', '.')}) or a text ({argument('data.decimal', '.')})"
+        )
 
 
 def _mixed(fitting: dict[str, set[Style]], columns: dict[str, list[str]], named: str) -> UserError:
     """No style fits all: two columns that differ, or the first and the last where it takes several."""
     names = list(fitting)
     pairs = ((one, other) for one, other in product(names, names) if not fitting[one] & fitting[other])
-    told = [
-        f"{legible(name)} ({_telling(columns[name], fitting[name])})" for name in next(pairs, (names[0], names[-1]))
-    ]
+    told = [f"{shown(name)} ({_telling(columns[name], fitting[name])})" for name in next(pairs, (names[0], names[-1]))]
     return UserError(
         f"{named}: columns {' and '.join(told)} write their numbers differently; give data.decimal or data.thousands, "
         "and what does not fit is taken for text"
@@ -109,4 +133,4 @@ def _mixed(fitting: dict[str, set[Style]], columns: dict[str, list[str]], named:
 def _telling(cells: list[str], styles: set[Style]) -> str:
     """A number that has a mark in it."""
     marks = set(chain(*DECIMALS, *THOUSANDS[1:]))
-    return legible(next((cell for cell in without_words(cells) if marks & set(cell)), cells[0]))
+    return shown(next((cell for cell in without_words(cells) if marks & set(cell)), cells[0]))

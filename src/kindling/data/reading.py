@@ -1,6 +1,8 @@
 """A table from a text file: its encoding, what separates its columns, and that all its rows have as many."""
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +50,11 @@ class Reading:
         """Whether numbers are written as in Python."""
         return self.decimal in (None, ".") and not self.thousands
 
+    @property
+    def marks(self) -> str:
+        """For a sentence."""
+        return f"decimal {self.decimal or '.'}" + (f", thousands {self.thousands!r}" if self.thousands else "")
+
 
 def restored(state: dict[str, Any]) -> Reading:
     """What a checkpoint says, held against the types: of a run of before such readings, what holds without.
@@ -83,10 +90,11 @@ def read_table(path: Path, named: str, reading: Reading | None = None, types: An
         with path.open(encoding=encoding, newline="") as file:
             check_header(file, named)
             separator = separator_of(file, named, reading.separator)
-            check_rows(file, separator, named)
+            header = check_rows(file, separator, named)
             file.seek(0)
             table = pd.read_csv(file, sep=separator, dtype=types, low_memory=False, **words)
         table.attrs["separator"] = separator
+        table.attrs["repeated"] = [name for name, count in Counter(header).items() if count > 1 and name.strip()]
     except FileNotFoundError:
         raise UserError(f"{named}: no such file") from None
     except pd.errors.EmptyDataError:
@@ -109,6 +117,8 @@ def check_header(file: TextIO, named: str) -> None:
     num_columns = 1 + max(map(header.count, SEPARATORS))
     if num_columns > MAX_COLUMNS or len(header) == MAX_LINE:
         raise UserError(f"{named}: its header has {num_columns:,} columns, and {MAX_COLUMNS:,} are the most")
+    if re.fullmatch(r"sep=.\s*", header):
+        raise UserError(f"{named}: its first line, {header.strip()}, is for Excel alone; delete it")
     file.seek(0)
     while part := file.read(2**20):
         if "\0" in part:
@@ -136,9 +146,11 @@ def _divides(file: TextIO, separator: str) -> bool:
     return len(lengths) == 1 and lengths != {1}
 
 
-def check_rows(file: TextIO, separator: str, named: str) -> None:
-    """Raises:
-    UserError: with the line where the first row begins that is longer or shorter than the header.
+def check_rows(file: TextIO, separator: str, named: str) -> list[str]:
+    """The header.
+
+    Raises:
+        UserError: with the line where the first row begins that is longer or shorter than the header.
     """
     rows = rows_of(file, separator)
     _, header = next(rows, (0, []))
@@ -148,6 +160,7 @@ def check_rows(file: TextIO, separator: str, named: str) -> None:
                 f"{named}: line {line} has {len(row)} {'cell' if len(row) == 1 else 'cells'}, and the header has "
                 f"{len(header)}; they are separated by {separator!r}, and a cell that has it in it needs quotes"
             )
+    return header
 
 
 def rows_of(file: TextIO, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -105,8 +105,8 @@ class TabularDataModule(InMemoryDataModule):
     def read_known(self, path: Path, named: str, numeric: Sequence[str] = ()) -> "pd.DataFrame":
         """A file like that of training, read like it; with more columns that are to be numbers."""
         types = self.column_types()
-        names = [name for name in self.encoder.columns if name not in types]
-        return read_columns(path, named, self.reading, [*names, *numeric], types)
+        names = [name for name, categories in self.encoder.columns.items() if categories is None]
+        return read_columns(path, named, self.reading, [*names, *numeric], types, learned=True)
 
     def column_types(self) -> dict[str, type]:
         """How to read what were texts in training, whatever the values of another file look like."""

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from kindling.config.checks import ACCELERATORS, SETTINGS, problems
 from kindling.config.overrides import PARTS, changed
 from kindling.config.sizes import size_problems
-from kindling.errors import UserError, listed
+from kindling.errors import UserError, listed, shown
 from kindling.folders import CONF
 from kindling.trust import targets
 from kindling.trust.confinement import confined
@@ -52,6 +52,7 @@ def reopened(
         saved["trainer"] = evaluating(saved["trainer"])
     for text in overrides:
         clear(saved, text.lstrip("+~").partition("=")[0])  # what the user sets, the checkpoint has no say in
+    check_test(saved, overrides)
     foreign = nameless or targets.problems(saved, packages)
     if foreign:
         raise UserError(f"{checkpoint} was not opened: {listed(foreign)}")
@@ -66,6 +67,20 @@ def reopened(
     if mistakes:
         raise UserError(listed(mistakes))
     return cfg
+
+
+def check_test(saved: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Raises:
+    UserError: where other data are given, and those of the run's own test would be used all the same.
+    """
+    given = dict(text.lstrip("+~").split("=", 1) for text in overrides if "=" in text)
+    test = saved["data"].get("test_path") if isinstance(saved.get("data"), dict) else None
+    if "data.path" in given and "data.test_path" not in given and test:
+        path = given["data.path"]
+        raise UserError(
+            f"data.path={path}: the test of the run is data.test_path={shown(str(test))}; give data.test_path={path} "
+            "too for the test on all of these rows, or data.test_path=null for one on a part of them"
+        )
 
 
 def own_settings(
