@@ -120,9 +120,9 @@ def train_py(args: list[str], output: Path) -> int:
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr)
         return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
-        return 1
+        return 130 if isinstance(error, KeyboardInterrupt) else 1  # as Python does
     return 0
 
 

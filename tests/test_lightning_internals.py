@@ -138,7 +138,9 @@ def has(place: object, path: str) -> bool:
 def test_the_list_above_is_complete() -> None:
     """Every private name of a trainer, and what is reached through one, is in it."""
     source = (ROOT / "src" / "kindling" / "lightning_internals.py").read_text()
-    listed = {name for path in [*PATHS, *OF_A_METRIC.split()] for name in path.split(".")}
+    of_swa = ["_average_model", "_init_n_averaged"]
+    assert vars(StochasticWeightAveraging(0.1)).keys() >= set(of_swa)
+    listed = {name for path in [*PATHS, *OF_A_METRIC.split(), *of_swa] for name in path.split(".")}
     assert set(re.findall(r"\.(_[a-z]\w*)", source)) <= listed
 
 

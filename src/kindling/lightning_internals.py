@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.loops.fetchers import _DataLoaderIterDataFetcher
 from torch import Tensor
 
@@ -226,6 +227,12 @@ def write_steps_for_both(checkpoint: dict[str, Any], num_steps: int) -> None:
     automatic = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"]
     for total in (manual, automatic):
         total["ready"] = total["completed"] = num_steps
+
+
+def put_average(callback: StochasticWeightAveraging, model: L.LightningModule) -> None:
+    """Its average into the model, which it does itself when training ends; not in a run that had ended before."""
+    if callback._average_model is not None and (callback.n_averaged or callback._init_n_averaged):
+        callback.transfer_weights(callback._average_model, model)
 
 
 def checkpoint_of(trainer: L.Trainer) -> dict[str, Any]:

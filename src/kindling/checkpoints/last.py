@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, StochasticWeightAveraging
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 from torchmetrics import Metric
 
@@ -152,6 +152,9 @@ class LastCheckpoint(Checkpoint):
         restore_measured(trainer, state)
         if state["epoch_done"]:
             internals.make_plateau_steps(trainer, state["epoch"])
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, StochasticWeightAveraging) and not state["epoch_done"]:
+                callback.on_train_epoch_start(trainer, pl_module)  # where it makes its scheduler; not called once more
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if self._state:  # all epochs were done before

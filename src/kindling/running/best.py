@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.errors import UserError
+from kindling.lightning_internals import put_average
 from kindling.locks import check_still_held
 from kindling.population.model import Population
 from kindling.running.build import Parts
@@ -50,8 +51,10 @@ def best_weights(cfg: DictConfig, parts: Parts) -> Best:
         best = Best(float(model.best_scores[model.best_scores.isfinite()].mean()))
     else:
         best = saved_best(cfg, trainer) or last_weights(cfg, parts)
-        if any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks(parts)):
-            best = better_average(cfg, parts, best)
+        for callback in callbacks(parts):
+            if isinstance(callback, StochasticWeightAveraging):
+                put_average(callback, model)
+                best = better_average(cfg, parts, best)
     if cfg.monitor and not math.isfinite(best.score):
         raise UserError(f"monitor={cfg.monitor}: the value is {best.score}, not a finite number")
     if best.path:

@@ -107,8 +107,9 @@ def make_trainer(cfg: DictConfig, callbacks: Sequence[Callback], logger_ids: Map
     ]
     late = [c for c in callbacks if isinstance(c, Late) and cfg.trainer.get("enable_checkpointing") is False]
     others = [callback for callback in callbacks if callback not in late]
-    shown = {} if any(isinstance(callback, ProgressBar) for callback in callbacks) else {"enable_progress_bar": False}
-    trainer: L.Trainer = construct("trainer", {**shown, **cfg.trainer}, callbacks=others, logger=loggers)
+    barless = not any(isinstance(callback, ProgressBar) for callback in callbacks)
+    off = {"enable_progress_bar": False} if barless and "enable_progress_bar" not in cfg.trainer else {}
+    trainer: L.Trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers, **off)
     all_callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     all_callbacks += late  # which Lightning would take for checkpoints
     all_callbacks.sort(key=lambda callback: not isinstance(callback, Monitors))
