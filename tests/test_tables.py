@@ -225,7 +225,7 @@ def test_what_says_nothing_is_left_out_loudly(table: Made, caplog: pytest.LogCap
     assert warnings == [
         "WARNING: column Unnamed: 0, id is left out: a saved index, which says nothing of a new row; data.features can "
         "name it",
-        "WARNING: column a.1 is left out: the same as another column; data.features can name it",
+        "WARNING: column a.1 is left out: the same as column a; data.features can name it",
         "WARNING: column day counts the rows; where it means no more than that, data.features can leave it out",
     ]
     named = table(content, features=["id", "a", "a.1"])

@@ -64,6 +64,9 @@ def flush() -> None:
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """'; did you mean lr?' for the valid name nearest to `name`, or nothing where none is near."""
     keys = list(valid)
+    swapped = [key for key in keys if sorted(key) == sorted(name)]  # modle is nearer to model than to mode
+    if swapped:
+        return f"; did you mean {swapped[0]}?"
     # Of dotted keys the last parts are compared: lr is near optimizer.lr, and model.dropout is not near model.init.
     leaves = difflib.get_close_matches(name.rpartition(".")[2], {key.rpartition(".")[2] for key in keys}, cutoff=0.6)
     candidates = [key for key in keys if leaves and key.rpartition(".")[2] == leaves[0]]

@@ -146,9 +146,10 @@ def idle(x: "pd.DataFrame") -> dict[str, list[str]]:
     """
     index = [str(name) for name in x if is_index(str(name), x[name])]
     index = index if len(index) < x.shape[1] else []
-    same = [name for name in copies(x) if name not in index]
-    reasons = {"a saved index, which says nothing of a new row": index, "the same as another column": same}
-    return {reason: names for reason, names in reasons.items() if names}
+    reasons = {"a saved index, which says nothing of a new row": index} if index else {}
+    for name, original in copies(x.drop(columns=index)).items():
+        reasons.setdefault(f"the same as column {original}", []).append(name)
+    return reasons
 
 
 def is_index(name: str, column: "pd.Series") -> bool:

@@ -112,7 +112,7 @@ def make_trainer(cfg: DictConfig, callbacks: Sequence[Callback], logger_ids: Map
     trainer: L.Trainer = construct("trainer", cfg.trainer, callbacks=others, logger=loggers, **off)
     all_callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     all_callbacks += late  # which Lightning would take for checkpoints
-    all_callbacks.sort(key=lambda callback: not isinstance(callback, Monitors))
+    all_callbacks.sort(key=lambda callback: isinstance(callback, ProgressBar) - isinstance(callback, Monitors))
     if not trainer.loggers and any(isinstance(callback, ASK_FOR_A_LOGGER) for callback in callbacks):
         trainer.loggers = [DummyLogger()]  # they refuse to run without one
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's
