@@ -176,7 +176,7 @@ def test_a_run_that_has_lost_its_folder_stops_and_writes_nothing(how: str, tmp_p
         train(compose([*XOR, f"run_dir={quoted(folder)}"]), [AtEpochEnd(lose)])
     assert str(error.value) == (
         f"{folder} is no longer this run's: its .lock was deleted or replaced, or the folder moved; "
-        "the run stops and writes nothing more"
+        "the run stops and saves nothing more"
     )
     assert contents(tmp_path) == before
     assert folder.exists() == (how != "moved")
