@@ -329,3 +329,12 @@ def test_a_population_that_was_killed_before_its_first_last_checkpoint_begins_ag
     again = run(f"resume={part.folder}", "trainer.max_epochs=2", folder=part.folder)
     assert again.summary["metrics"] == whole.summary["metrics"]
     assert (again.folder / "metrics.csv").read_text() == (whole.folder / "metrics.csv").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:SWA is currently only supported every epoch")
+def test_a_run_that_had_ended_measures_its_average_again_and_adds_no_row(run: Train) -> None:
+    done = run(*ROUGH, *SWA)
+    rows, summary = (done.folder / "metrics.csv").read_text(), done.summary
+    again = run(f"resume={done.folder}", folder=done.folder)
+    assert (again.folder / "metrics.csv").read_text() == rows
+    assert (again.summary["monitor"], again.summary["metrics"]) == (summary["monitor"], summary["metrics"])

@@ -101,7 +101,7 @@ def test_a_run_that_goes_on_drops_the_rows_that_its_checkpoint_does_not_know(tmp
     last = {"epoch": 1, "step": 4, "val/loss": 0.5, "train/loss": 1.25, "val/later": 3.0}
     record.load_state_dict({"num_rows": 2, "last": last, "pending": {}})
     trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-    record.on_train_start(trainer, Net())
+    record.on_fit_start(trainer, Net())
     assert (tmp_path / "metrics.csv").read_text().splitlines() == lines[:3]
     record._add(trainer, {"val/loss": 0.125})
     assert (tmp_path / "metrics.csv").read_text().splitlines()[:3] == lines[:3]

@@ -39,7 +39,7 @@ class Record(Late):
         self.num_rows, self.last = state_dict["num_rows"], dict(state_dict["last"])
         self.pending, self.places = dict(state_dict["pending"]), dict(state_dict.get("places", {}))
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._writes(trainer):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._writes(trainer) and self.path.exists():
