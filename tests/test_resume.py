@@ -40,6 +40,7 @@ CASES = {
     "xor": ["model=xor", "trainer.max_epochs=3", *QUICK],
     "linear_regression": ["model=linear_regression", "data=diabetes", "trainer.max_epochs=9", *QUICK],
     "population": [*DIGITS, "population=2"],
+    "double precision": [*DIGITS, "trainer.precision=64-true", "trainer.max_epochs=2"],
     "validation within epochs": [*DIGITS, "trainer.max_epochs=2", "+trainer.val_check_interval=60"],
 }
 MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an epoch, at its end, near the end of the run
@@ -48,6 +49,7 @@ MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an ep
     "xor": [6],
     "linear_regression": [3],
     "population": [8, 12],
+    "double precision": [60],
     "validation within epochs": [60, 100, 190],
 }
 

@@ -83,6 +83,8 @@ def build(
     make_model, told = model_maker(cfg, datamodule, within=within)
     with within:
         model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
+    if str(cfg.trainer.get("precision")).startswith("64"):
+        model.double()  # Lightning does so only after it has read the weights of a checkpoint, in single precision
     chosen = {name: construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None}
     check_callbacks(cfg, model, chosen)
     set_up_where_told(datamodule)
