@@ -166,7 +166,8 @@ class LastCheckpoint(Checkpoint):
 
 
 def restore_measured(trainer: L.Trainer, state: dict[str, Any]) -> None:
-    trainer.callback_metrics.update({name: torch.tensor(value) for name, value in state["measured"].items()})
+    measured = {name: torch.tensor(value, dtype=torch.float64) for name, value in state["measured"].items()}
+    trainer.callback_metrics.update(measured)  # every digit of a run in double precision
 
 
 def followed_by(hook: Callable[..., Any], then: Callable[[], None]) -> Callable[..., Any]:
