@@ -78,6 +78,18 @@ def requeue() -> None:
         log.warning(f"scontrol could not requeue job {job}")
 
 
+@contextmanager
+def no_less_than(level: int, name: str) -> Iterator[None]:
+    """Only messages of that level or above from the logger of that name, for a while."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def quiet() -> None:
     """Keep advertising, and warnings that nobody here can act on, off the screen."""
     for name in ("lightning.pytorch", "lightning.fabric", "matplotlib"):

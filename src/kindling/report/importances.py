@@ -1,13 +1,12 @@
 """How much each swept parameter matters."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from kindling.process import no_less_than
 from kindling.report.sweep_folder import SweepFolder
 from kindling.report.tables import Sweep, completed, opened, table, with_settings
 
@@ -38,7 +37,7 @@ def shares_of(sweep: SweepFolder, jobs: pd.DataFrame, name: str) -> dict[str, fl
     import optuna  # here, not above: tables are made without it
 
     values = np.log(scores) if spans_decades(scores) else scores
-    with quiet():
+    with no_less_than(logging.WARNING, "optuna"):  # it tells of every study that it creates
         study = optuna.create_study()
         columns = {key: jobs[key] if is_numeric(jobs[key]) else jobs[key].map(str) for key in keys}
         distributions = {key: distribution(sweep.space[key], values) for key, values in columns.items()}
@@ -83,15 +82,3 @@ def spans_decades(values: Any) -> bool:
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
     return bool(len(finite) and finite.min() > 0 and finite.max() >= 100 * finite.min() * (1 - 1e-9))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Optuna tells of every study it creates."""
-    logger = logging.getLogger("optuna")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

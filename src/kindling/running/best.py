@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, StochasticWeightAveraging
+from lightning.pytorch.callbacks import ModelCheckpoint, StochasticWeightAveraging
 from omegaconf import DictConfig
 
 from kindling.checkpoints.last import LastCheckpoint
@@ -20,6 +20,7 @@ from kindling.lightning_internals import put_average
 from kindling.locks import check_still_held
 from kindling.population.model import Population
 from kindling.running.build import Parts
+from kindling.running.callbacks import of_kind
 from kindling.running.record import Record
 from kindling.running.weights import DIVIDED
 
@@ -51,10 +52,9 @@ def best_weights(cfg: DictConfig, parts: Parts) -> Best:
         best = Best(float(model.best_scores[model.best_scores.isfinite()].mean()))
     else:
         best = saved_best(cfg, trainer) or last_weights(cfg, parts)
-        for callback in callbacks(parts):
-            if isinstance(callback, StochasticWeightAveraging):
-                put_average(callback, model)
-                best = better_average(cfg, parts, best)
+        for callback in of_kind(trainer, StochasticWeightAveraging):
+            put_average(callback, model)
+            best = better_average(cfg, parts, best)
     if cfg.monitor and not math.isfinite(best.score):
         raise UserError(f"monitor={cfg.monitor}: the value is {best.score}, not a finite number")
     if best.path:
@@ -86,7 +86,7 @@ def saved(trainer: L.Trainer, path: str) -> bool:
 def last_weights(cfg: DictConfig, parts: Parts) -> Best:
     """Those that a run ends with: of its last checkpoint, if that is of the last step."""
     best = measured(cfg, parts)
-    last = next((callback for callback in callbacks(parts) if isinstance(callback, LastCheckpoint)), None)
+    last = next(iter(of_kind(parts.trainer, LastCheckpoint)), None)
     if last and last.path.exists() and not isinstance(parts.trainer.strategy, DIVIDED):
         content = parts.trainer.strategy.checkpoint_io.load_checkpoint(last.path)
         if content["global_step"] == parts.trainer.global_step:
@@ -99,7 +99,7 @@ def measured(cfg: DictConfig, parts: Parts, again: bool = False) -> Best:
     if cfg.monitor is None:
         return Best(math.nan)
     trainer = parts.trainer
-    (record,) = (callback for callback in callbacks(parts) if isinstance(callback, Record))
+    (record,) = of_kind(trainer, Record)
     if again or record.places.get(cfg.monitor, (0, -1))[1] != trainer.global_step:
         trainer.validate(parts.model, datamodule=parts.datamodule, verbose=False)
     score = trainer.callback_metrics.get(cfg.monitor)
@@ -124,11 +124,6 @@ def better_average(cfg: DictConfig, parts: Parts, best: Best) -> Best:
     parts.trainer.save_checkpoint(average.path)
     average.content = parts.trainer.strategy.checkpoint_io.load_checkpoint(average.path)
     return average
-
-
-def callbacks(parts: Parts) -> list[Callback]:
-    found: list[Callback] = parts.trainer.callbacks  # type: ignore[attr-defined]
-    return found
 
 
 def place(path: str, name: Path, trainer: L.Trainer) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, Checkpoint, TQDMProgressBar
@@ -14,6 +14,13 @@ from kindling.errors import some
 from kindling.lightning_internals import fresh, latest
 
 log = logging.getLogger(__name__)
+
+Kind = TypeVar("Kind", bound=Callback)
+
+
+def of_kind(trainer: L.Trainer, kind: type[Kind]) -> list[Kind]:
+    """The callbacks of the trainer that are of that class."""
+    return [callback for callback in trainer.callbacks if isinstance(callback, kind)]  # type: ignore[attr-defined]
 
 
 class Origin(Callback):

@@ -7,14 +7,16 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
+from kindling.running.callbacks import of_kind
+
 
 def ending(trainer: L.Trainer, callbacks: Mapping[str, Callback]) -> dict[str, Any]:
     """In words, and whether it was earlier than the config's number of epochs or steps."""
     for name, callback in callbacks.items():
         if trainer.should_stop and isinstance(callback, EarlyStopping) and has_stopped(callback):
             return {"early": True, "reason": f"{stopped_because(callback)} (callbacks.{name})"}
-    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
-    if any(left is not None and left <= 0 for left in (timer.time_remaining() for timer in timers)):
+    times_left = [timer.time_remaining() for timer in of_kind(trainer, Timer)]
+    if any(left is not None and left <= 0 for left in times_left):
         return {"early": True, "reason": "its time is over (max_time)"}
     if trainer.should_stop:
         return {"early": True, "reason": "trainer.should_stop was set by a callback or by the model"}

@@ -16,6 +16,7 @@ from kindling.errors import some
 from kindling.folders import SPREADS
 from kindling.lightning_internals import latest
 from kindling.population.model import Population
+from kindling.running.callbacks import of_kind
 from kindling.running.ending import ending
 from kindling.running.watch import Watch
 
@@ -75,7 +76,7 @@ def count_parameters(model: L.LightningModule) -> int:
 
 def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
     """That the model was trained on, where they can be counted."""
-    (watch,) = (callback for callback in trainer.callbacks if isinstance(callback, Watch))  # type: ignore[attr-defined]
+    (watch,) = of_kind(trainer, Watch)
     return int(model.num_samples) if abilities.offers(model, "progress") else watch.num_samples  # type: ignore[arg-type]
 
 

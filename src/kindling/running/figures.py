@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from kindling import abilities
 from kindling.errors import OF_THE_MACHINE, told
 from kindling.folders import read_course, write_whole
+from kindling.running.callbacks import of_kind
 from kindling.running.weights import DIVIDED
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,7 @@ class Figures(Callback):
 
 def draw_of_run(run_dir: Path, trainer: L.Trainer, model: L.LightningModule, datamodule: Any) -> None:
     """After the test, where the run has Figures among its callbacks; a full disk costs the figures, not the run."""
-    wanted = any(isinstance(callback, Figures) for callback in trainer.callbacks)  # type: ignore[attr-defined]
-    if not wanted or trainer.fast_dev_run:  # type: ignore[attr-defined]
+    if not of_kind(trainer, Figures) or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     divided = isinstance(trainer.strategy, DIVIDED)  # one process alone cannot run it
     try:

@@ -19,6 +19,7 @@ from kindling.config.resume import flat
 from kindling.data.identity import check_same, identity
 from kindling.errors import UserError, listed
 from kindling.running.build import Parts
+from kindling.running.callbacks import of_kind
 from kindling.running.ending import has_stopped
 
 # These live on in the checkpoint: as weights, as the state of the optimizer, in what has been measured.
@@ -97,7 +98,7 @@ def go_on(before: Before, cfg: DictConfig, parts: Parts) -> None:
         return
     check_same(before.data, identity(parts.datamodule), parts.datamodule, cfg.run_dir)
     callbacks: list[Callback] = parts.trainer.callbacks  # type: ignore[attr-defined]
-    if not any(isinstance(callback, LastCheckpoint) for callback in callbacks):
+    if not of_kind(parts.trainer, LastCheckpoint):
         raise UserError("callbacks.last is what goes on with a run; leave it there")
     found = list(callback_problems(before.changed, parts.chosen))
     if found:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from kindling.random_state import seeded
 from kindling.running.best import Best
 from kindling.running.build import Parts
+from kindling.running.callbacks import of_kind
 from kindling.running.weights import OneSetOfWeights
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def test(cfg: DictConfig, parts: Parts, best: Best) -> dict[str, float]:
     if missing:
         log.info(f"no test: {missing}")
         return {}
-    (weights,) = (c for c in trainer.callbacks if isinstance(c, OneSetOfWeights))  # type: ignore[attr-defined]
+    (weights,) = of_kind(trainer, OneSetOfWeights)
     weights.tested = best.content["state_dict"] if best.content else None
     with seeded(cfg.seed):
         path = best.path if not best.content else None  # only Lightning can read what is divided

@@ -6,7 +6,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -23,7 +23,7 @@ from kindling.config.sweep_record import Record
 from kindling.errors import UserError, did_you_mean, some
 from kindling.folders import number as measured
 from kindling.folders import part, read_overrides, read_summary, write_whole
-from kindling.process import exit_codes
+from kindling.process import exit_codes, no_less_than
 from kindling.reopening.run import Run
 from kindling.running import figures
 from kindling.sweep.job_folder import clear, facts, is_unfinished, lacking, left_behind, record_failure
@@ -181,18 +181,7 @@ def draw_best(folder: Path) -> None:
     for number in report.best(folder)["job"].tolist():
         run_dir = folder / str(number)
         if (run_dir / "checkpoints" / "best.ckpt").exists() and not (run_dir / "figures").exists():
-            with suppress(UserError), silent():  # of a model that may not be opened unasked
+            # A model that may not be opened unasked; and what the data say of themselves, the jobs have said already.
+            with suppress(UserError), no_less_than(logging.ERROR, "kindling"):
                 run = Run(run_dir)
                 figures.draw(run_dir, run.model, run.datamodule)
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """What the data say of themselves, the jobs have said already."""
-    logger = logging.getLogger("kindling")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
