@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 ROOT = Path(__file__).parent.parent
-PROJECTS = ROOT / "tests" / "projects"
+PROJECTS = [ROOT / "docs" / "examples", ROOT / "tests" / "projects"]
 # In all runs: dies by SIGKILL where the environment variable KILL_AT says so, and lets Lightning's own hooks be.
 KILLER = '''
 import os
@@ -66,7 +66,7 @@ print(run.model)
 @dataclass(frozen=True)
 class Project:
     """Args:
-    folder: in tests/projects.
+    folder: in docs/examples, or in tests/projects.
     model: the option.
     overrides: of every run.
     inside: batches after which a run is within an epoch, after at least one.
@@ -123,8 +123,9 @@ class Clone:
         (folder / "src").mkdir()
         for name in ("kindling", "hydra_plugins"):
             (folder / "src" / name).symlink_to(ROOT / "src" / name)
+        (source,) = (path / project.folder for path in PROJECTS if (path / project.folder).is_dir())
         for name in ("src", "conf"):
-            shutil.copytree(PROJECTS / project.folder / name, folder / name, dirs_exist_ok=True)
+            shutil.copytree(source / name, folder / name, dirs_exist_ok=True)
         (folder / "src" / "killer.py").write_text(KILLER)
         killer = "+callbacks.killer={_target_:killer.Killer}"
         self.overrides = [f"model={project.model}", "trainer.accelerator=cpu", killer, *project.overrides]
