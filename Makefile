@@ -1,10 +1,10 @@
-# make train [ARGS="model=xor seed=1"]   make test   make torture   make lint   make benchmark   make lock
+# make train [ARGS="model=xor seed=1"]   make test   make torture   make lint   make benchmark   make accelerator   make lock
 # Each sets up .venv first, where it is missing or older than the lock.
 ARGS ?=
 PYTHON := .venv/bin/python
 UV = $$(command -v uv || echo .venv/bin/uv)
 
-.PHONY: train test torture lint benchmark lock
+.PHONY: train test torture lint benchmark accelerator lock
 train: .venv/.installed
 	@$(PYTHON) train.py $(ARGS)
 
@@ -23,6 +23,9 @@ lint: .venv/.installed
 
 benchmark: .venv/.installed
 	@$(PYTHON) scripts/benchmark.py $(ARGS)
+
+accelerator: .venv/.installed
+	@$(PYTHON) scripts/accelerator.py $(ARGS)
 
 lock: .venv/.installed
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \

@@ -216,9 +216,12 @@ def random_mnist(folder: Path) -> Path:
     return folder
 
 
-def with_mnist(folder: Path) -> None:
-    if MNIST(data_dir=os.environ.get("KINDLING_DATA", "data")).raw_dir() is None:
+def with_mnist(folder: Path) -> bool:
+    """Whether random images had to take its place, in that folder."""
+    missing = MNIST(data_dir=os.environ.get("KINDLING_DATA", "data")).raw_dir() is None
+    if missing:
         os.environ["KINDLING_DATA"] = str(random_mnist(folder))
+    return missing
 
 
 def training(tasks: list[str], batch_sizes: list[int], repeats: int) -> Iterator[dict]:

@@ -119,6 +119,25 @@ def benchmark_sweep(outputs: Path, folder: Path) -> None:
     assert python("scripts/benchmark_sweep.py", "overhead", "--jobs", 2).startswith("2 XOR jobs: ")
 
 
+def accelerator(outputs: Path, folder: Path) -> None:
+    """On a processor, in little: so that it is known to work before there is an accelerator."""
+    text = python("scripts/accelerator.py", "--small")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")][2:]
+    assert [row[0] for row in rows] == [
+        "epoch, batches of 64",
+        "validation accuracy 90%",
+        "trainer=bf16",
+        "compile=true",
+        "killed and gone on with",
+        "evaluated on the CPU",
+        "population=20 of xor",
+        "population=3 of mlp",
+        "ResNet-18 on image files, bf16",
+    ]
+    assert rows[4][1] == "the same to the bit"
+    assert float(rows[5][1].split()[3]) < 1e-5
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_does_what_it_is_for(name: str, outputs: Path, tmp_path: Path) -> None:
     smallest: Callable[[Path, Path], None] = globals()[name]
@@ -141,6 +160,20 @@ def test_without_arguments_every_part_of_a_sweep_is_measured(
     assert capsys.readouterr().out.splitlines() == [
         *("overhead {}", "growth {}", "parallel {}", "parallel {'jobs': 3, 'epochs': 1}")
     ]
+
+
+def test_what_a_machine_lacks_for_measuring_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module("accelerator")
+    assert module.lacking() == []
+    versions = {"optuna": "3.0", "torch": "2.10.0"}
+    monkeypatch.setattr(module.metadata, "version", lambda name: versions.get(name, "2.10"))
+    assert [text for text in module.lacking() if text.startswith(("optuna", "torch>"))] == ["optuna<6,>=5, not 3.0"]
+    with pytest.raises(SystemExit, match=r"error: this machine lacks .*optuna<6,>=5, not 3.0"):
+        module.main([])
+    with pytest.raises(SystemExit, match="error: sped: should be one of speed, accuracy"):
+        module.main(["sped"])
 
 
 @pytest.mark.slow
