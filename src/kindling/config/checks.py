@@ -219,6 +219,8 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
         length = length_argument(get_object(node["_target_"])) if path == "scheduler" else None
         if length:
             node = {length: 100, **node}
+        if path == "loss" and node.get("class_weights") == "balanced":  # by data, which are not there yet
+            node.pop("class_weights")
         try:
             with nullcontext() if path == "trainer" else without_memory(path):
                 instantiate(node, _convert_="all", **handed_over[path])

@@ -21,6 +21,7 @@ RUN_LENGTH = ("total_steps", "T_max", "total_iters")
 OWNED = (*PARTS, "task", "in_features", "out_features", "monitor")
 # Arguments that a run always fills in itself.
 HANDED_OVER = {
+    "loss": {"class_counts"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},  # and its length, where it is not given
     "trainer": {"callbacks", "logger"},
