@@ -97,7 +97,9 @@ class Started:
             composed: Any = OmegaConf.to_container(cfg, resolve=True)
         except (HydraException, OmegaConfBaseException) as error:
             return [str(error).splitlines()[0]]
-        now, then = ({key: located(key, value) for key, value in flat(c)} for c in (composed, self.config))
+        now, then = (
+            {key: located(key, value) for key, value in flat(c) if value != {}} for c in (composed, self.config)
+        )
         given = {text.lstrip("+~").partition("=")[0] for text in overrides}
         of_data = [key for key in then if key.startswith("data.") and key not in ELSEWHERE]
         for key in [key for key in of_data if now.get(key, then[key]) != then[key]]:

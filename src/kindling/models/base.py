@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kindling.data.base import InMemoryDataModule
     from kindling.figure import Figure
 
+BEST = {True: "max", False: "min", None: None}  # by whether higher is better
 Batch = tuple[Tensor, ...]  # x and y; and where rows have weights, these (N,)
 
 
@@ -41,6 +42,7 @@ class SupervisedModule(LightningModule):
         scheduler: called with the optimizer. One that takes the length of the run (`total_steps` and the like) gets it
             and steps with every batch; any other steps with every epoch.
         monitor: the metric that a plateau scheduler watches.
+        metrics: more of them, besides those of the task.
     """
 
     tasks: ClassVar[tuple[str, ...]]
@@ -54,6 +56,7 @@ class SupervisedModule(LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[..., LRScheduler],
         monitor: str = "val/loss",
+        metrics: MetricCollection | None = None,
     ) -> None:
         super().__init__()
         warnings.filterwarnings("ignore", r".*sync_dist=True.*")  # metrics have been computed over all processes
@@ -62,8 +65,8 @@ class SupervisedModule(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.monitor = monitor
-        metrics: dict[str, Metric] = {"loss": MeanLoss(), **task.metrics()}
-        self.train_metrics, self.val_metrics, self.test_metrics = metrics_of_stages(metrics)
+        all_metrics: dict[str, Metric] = {"loss": MeanLoss(), **task.metrics(), **dict(metrics or {})}  # type: ignore[dict-item]
+        self.train_metrics, self.val_metrics, self.test_metrics = metrics_of_stages(all_metrics)
         self.num_samples = 0  # trained on so far, by all processes
         self.lr = math.nan
         self.schedule_length: int | None = None  # in optimizer steps, where the schedule is as long as the run
@@ -167,7 +170,7 @@ class SupervisedModule(LightningModule):
     def scores(self) -> dict[str, str | None]:
         """What is logged while it learns, each with its best."""
         measured = {**dict(self.train_metrics.items()), **dict(self.val_metrics.items())}
-        return {name: "max" if metric.higher_is_better else "min" for name, metric in measured.items()}
+        return {name: BEST[metric.higher_is_better] for name, metric in measured.items()}
 
     def predictor(self, data: "InMemoryDataModule") -> Predictor:
         """From inputs as they come (`data.read_inputs`) to predictions, in one module."""

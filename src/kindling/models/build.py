@@ -15,6 +15,7 @@ from kindling.config.overrides import PARTS
 from kindling.config.signatures import signature, wanted
 from kindling.data.setup import attribute
 from kindling.errors import UserError
+from kindling.models.chosen import make_metrics
 from kindling.models.schedule import Schedule
 
 
@@ -42,6 +43,9 @@ def model_maker(
                 of_parts |= known_to_part
                 with within:
                     parts[name] = construct(name, cfg[name], **known_to_part)
+        elif name == "metrics":
+            if cfg.metrics or required:
+                parts[name] = make_metrics(cfg.metrics, known.get("task") or attribute(datamodule, "task", False))
         elif name == "monitor":
             parts[name] = cfg.monitor
         else:
