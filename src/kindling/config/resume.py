@@ -97,9 +97,7 @@ class Started:
             composed: Any = OmegaConf.to_container(cfg, resolve=True)
         except (HydraException, OmegaConfBaseException) as error:
             return [str(error).splitlines()[0]]
-        now, then = (
-            {key: located(key, value) for key, value in flat(c) if value != {}} for c in (composed, self.config)
-        )
+        now, then = ({key: located(key, value) for key, value in flat(c)} for c in (composed, self.config))
         given = {text.lstrip("+~").partition("=")[0] for text in overrides}
         of_data = [key for key in then if key.startswith("data.") and key not in ELSEWHERE]
         for key in [key for key in of_data if now.get(key, then[key]) != then[key]]:
@@ -136,9 +134,9 @@ def check_length(folder: Path, overrides: list[str]) -> None:
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every full key with its value."""
+    """Every full key with its value. An empty section has none: older runs may not have had it at all."""
     for key, value in node.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -1,6 +1,5 @@
 """Metrics that are chosen in the config: any of torchmetrics, told what the data are, and tried before training."""
 
-import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -17,7 +16,8 @@ from kindling.errors import UserError, shown
 
 
 def make_metrics(nodes: Mapping[str, Any], task: Any) -> MetricCollection:
-    """By the names in the config; `task` is that of the data, where they have one of Kindling's.
+    """By the names in the config; `task` is that of the data, where it is one of Kindling's. Metrics for other data have
+    to be given what they ask for.
 
     Raises:
         UserError: where one does not go with the data, or its value is not one number.
@@ -45,12 +45,8 @@ def of_data(name: str, node: Mapping[str, Any], task: Task) -> dict[str, Any]:
         known["num_labels"] = task.out_features
     given = {key: value for key, value in known.items() if key in parameters and key not in node}
     kinds = get_args(parameters["task"].annotation) if "task" in parameters else ()
-    missing = [
-        key
-        for key in ("num_classes", "num_labels")
-        if key in parameters and parameters[key].default is inspect.Parameter.empty and key not in {**node, **given}
-    ]
-    if missing or (kinds and given.get("task", kinds[0]) not in kinds):
+    of_one_kind = {"num_classes", "num_labels"} & parameters.keys() if "task" not in parameters else set()
+    if of_one_kind - {*node, *given} or (kinds and given.get("task", kinds[0]) not in kinds):
         raise unfit(name, node, task)
     return given
 
@@ -88,4 +84,4 @@ def few_rows(task: Task) -> tuple[Tensor, Tensor]:
 
 
 def unfit(name: str, node: Mapping[str, Any], task: Task, why: str = "") -> UserError:
-    return UserError(f"metrics.{name}: {node['_target_']} does not go with a task that is {task.name}{why}")
+    return UserError(f"metrics.{name}: {node['_target_']} does not go with data whose task is {task.name}{why}")

@@ -192,7 +192,7 @@ def weighted(loss: nn.Module, output: Tensor, target: Tensor, weight: Tensor) ->
     finally:
         loss.reduction = "mean"
     values = values.flatten(1).mean(dim=1) if values.ndim > 1 else values
-    of_classes = weights_of_rows(loss, target)
+    weight, of_classes = weight.to(values.dtype), weights_of_rows(loss, target)
     total = weight.sum() if of_classes is None else (weight * of_classes).sum()
     return (weight * values).sum() / total.clamp_min(torch.finfo(total.dtype).tiny)
 
