@@ -45,7 +45,9 @@ def model_maker(
                     parts[name] = construct(name, cfg[name], **known_to_part)
         elif name == "metrics":
             if cfg.metrics or required:
-                parts[name] = make_metrics(cfg.metrics, known.get("task") or attribute(datamodule, "task", False))
+                task = known.get("task") or attribute(datamodule, "task", False)
+                with within:
+                    parts[name] = make_metrics(cfg.metrics, task)
         elif name == "monitor":
             parts[name] = cfg.monitor
         else:

@@ -1,5 +1,6 @@
 """Metrics that are chosen in the config: any of torchmetrics, told what the data are, and tried before training."""
 
+import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -10,8 +11,8 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from kindling.config.construct import construct
-from kindling.config.signatures import signature
-from kindling.data.tasks import Binary, Multiclass, Multilabel, Task
+from kindling.config.signatures import OF_DATA, signature
+from kindling.data.tasks import Binary, Multiclass, Multilabel, Regression, Task
 from kindling.errors import UserError, shown
 
 
@@ -28,16 +29,21 @@ def make_metrics(nodes: Mapping[str, Any], task: Any) -> MetricCollection:
             continue
         if hasattr(MetricCollection, name) or (isinstance(task, Task) and name in {"loss", *task.metrics()}):
             raise UserError(f"metrics.{name}: there is something of this name already; choose another")
-        given = of_data(name, node, task) if isinstance(task, Task) else {}
+        given = of_data(name, node, task)
         found[name] = construct(f"metrics.{name}", node, **given)
         if isinstance(task, Task):
             check(name, node, found[name], task)
     return MetricCollection(found, compute_groups=False)  # type: ignore[arg-type]
 
 
-def of_data(name: str, node: Mapping[str, Any], task: Task) -> dict[str, Any]:
+def of_data(name: str, node: Mapping[str, Any], task: Any) -> dict[str, Any]:
     """What the class asks for and the config does not say: the kind of task, the numbers of classes and labels."""
     parameters = signature(get_object(node["_target_"]))
+    if not isinstance(task, Task):
+        for key in OF_DATA & parameters.keys() - node.keys():
+            if parameters[key].default is inspect.Parameter.empty:
+                raise UserError(f"metrics.{name}.{key}: a value is required by {node['_target_']}, for data without a task")
+        return {}
     known: dict[str, Any] = {"task": task.name}
     if isinstance(task, Multiclass):
         known["num_classes"] = task.out_features
@@ -57,6 +63,9 @@ def check(name: str, node: Mapping[str, Any], metric: Metric, task: Task) -> Non
     Raises:
         UserError: where it takes no such predictions, or gives several numbers.
     """
+    of_regression = type(metric).__module__.startswith("torchmetrics.regression")
+    if of_regression and not isinstance(task, Regression):  # of probabilities it may make a number all the same
+        raise unfit(name, node, task)
     preds, target = few_rows(task)
     attempt = metric.clone()
     try:

@@ -163,7 +163,7 @@ def weights_of_classes(given: ClassWeights, counts: ClassCounts) -> Tensor | Non
         if counts is not None and len(given) != len(counts):
             several = "labels" if what == "label" else "classes"
             raise UserError(f"{key}: are {len(given)} numbers, and the data have {len(counts)} {several}")
-        return torch.tensor(given)
+        return torch.tensor(given, dtype=torch.get_default_dtype())
     if counts is None:
         raise UserError(f"{key}: the data do not say how many rows each class has (class_counts); give a list of numbers")
     rows = torch.tensor(counts, dtype=torch.float64)
