@@ -30,7 +30,9 @@ def make_metrics(nodes: Mapping[str, Any], task: Any) -> MetricCollection:
         if hasattr(MetricCollection, name) or (isinstance(task, Task) and name in {"loss", *task.metrics()}):
             raise UserError(f"metrics.{name}: there is something of this name already; choose another")
         given = of_data(name, node, task)
-        found[name] = construct(f"metrics.{name}", node, **given)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Metric .* will save all targets")  # of an epoch, as it has to
+            found[name] = construct(f"metrics.{name}", node, **given)
         if isinstance(task, Task):
             check(name, node, found[name], task)
     return MetricCollection(found, compute_groups=False)  # type: ignore[arg-type]
