@@ -37,6 +37,7 @@ DIGITS = ["data=digits", "data.batch_size=8", "model.dropout=0.2", "trainer.max_
 CASES = {
     "mlp": DIGITS,
     "single steps": [*DIGITS, "steps_per_call=1", "scheduler=step", "scheduler.step_size=1"],
+    "metrics and weights": [*DIGITS, "trainer.max_epochs=2", "metrics=[f1,auroc]", "loss.class_weights=balanced"],
     "xor": ["model=xor", "trainer.max_epochs=3", *QUICK],
     "linear_regression": ["model=linear_regression", "data=diabetes", "trainer.max_epochs=9", *QUICK],
     "population": [*DIGITS, "population=2"],
@@ -46,6 +47,7 @@ CASES = {
 MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an epoch, at its end, near the end of the run
     "mlp": [2, 6, 18],
     "single steps": [200],
+    "metrics and weights": [2, 9],
     "xor": [6],
     "linear_regression": [3],
     "population": [8, 12],

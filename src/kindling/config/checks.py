@@ -27,7 +27,7 @@ ACCELERATORS = {
 }
 
 MAX_WORKERS = 1024
-SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
+SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "metrics", "model"]
 CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 SETTINGS = [
     *CHOICES,
@@ -87,12 +87,13 @@ def resolved(cfg: DictConfig) -> Any:
 
 
 def idle_parts(cfg: DictConfig) -> list[str]:
-    """Which of loss, optimizer and scheduler neither the model nor another part of it takes."""
+    """Which of loss, optimizer, scheduler and metrics neither the model nor another part of it takes."""
     takes = wanted(OmegaConf.to_container(cfg.model))  # type: ignore[arg-type]
     used = {part for part in PARTS if part in takes}
     for part in sorted(used):  # such as scheduler.max_lr=${optimizer.lr}
         used |= {other for other in PARTS if f"${{{other}." in str(OmegaConf.to_container(cfg)[part])}  # type: ignore[index,call-overload]
-    return [part for part in PARTS if cfg[part] is not None and part not in used]
+    metrics = ["metrics"] if cfg.get("metrics") and "metrics" not in takes else []
+    return [*(part for part in PARTS if cfg[part] is not None and part not in used), *metrics]
 
 
 def _idle_problems(cfg: DictConfig, asked: Asked) -> Iterator[str]:
@@ -123,7 +124,7 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
             yield f"{key}: missing"
         elif key in SECTIONS and not isinstance(cfg[key], dict) and not (key in PARTS and cfg[key] is None):
             yield f"{key}={cfg[key]}: should be a section, with keys of its own"
-    for section in ("callbacks", "logger"):
+    for section in ("callbacks", "logger", "metrics"):
         nodes = cfg.get(section)
         for name, node in nodes.items() if isinstance(nodes, dict) else ():
             if node is not None and not (isinstance(node, dict) and "_target_" in node):
@@ -219,6 +220,8 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
         length = length_argument(get_object(node["_target_"])) if path == "scheduler" else None
         if length:
             node = {length: 100, **node}
+        if path == "loss" and node.get("class_weights") == "balanced":  # by data, which are not there yet
+            node.pop("class_weights")
         try:
             with nullcontext() if path == "trainer" else without_memory(path):
                 instantiate(node, _convert_="all", **handed_over[path])

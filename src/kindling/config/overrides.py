@@ -21,7 +21,7 @@ from kindling.errors import UserError, did_you_mean, listed, some
 SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "steps_per_call"}
 OPTIONAL_GROUPS = {"experiment", "debug"}
 PARTS = ("loss", "optimizer", "scheduler")  # sections that a model may take or leave
-REPLACEABLE = ("data", "loss", "trainer")  # groups of which a finished run can be given another option
+REPLACEABLE = ("data", "loss", "metrics", "trainer")  # groups of which a finished run can be given another option
 
 
 def parse(texts: Sequence[str], problems: list[str]) -> Iterator[Override]:
@@ -160,7 +160,7 @@ def _type_problems(key: str, default: Any, value: Any) -> Iterator[str]:
 
 
 def changed(config_dir: Path, config: dict[str, Any], texts: Sequence[str]) -> DictConfig:
-    """The `config` of a finished run with overrides: of values, or of its data, loss or trainer by options of conf/.
+    """The `config` of a finished run with overrides: of values, or of its data, loss, metrics or trainer by options of conf/.
 
     Raises:
         UserError: with every mistake.
@@ -179,9 +179,11 @@ def changed(config_dir: Path, config: dict[str, Any], texts: Sequence[str]) -> D
         ]
         for combination in combinations(choices, problems) if choices and not problems else []:
             for text in combination:  # each by itself: conf/train.yaml may name groups that have no default
-                group, _, option = text.partition("=")
-                composed: Any = OmegaConf.to_container(compose(f"{group}/{option}"))
-                config = {**config, group: composed[group]}
+                group, _, names = text.partition("=")
+                config = {**config, group: {}}
+                for option in names.strip("[]").split(","):  # of some groups, several
+                    composed: Any = OmegaConf.to_container(compose(f"{group}/{option}"))
+                    config[group] |= composed.get(group, {})
     values = [o for o in overrides if o not in choices]
     problems += [] if problems else value_problems(config, values)
     if problems:

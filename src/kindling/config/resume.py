@@ -134,9 +134,9 @@ def check_length(folder: Path, overrides: list[str]) -> None:
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every full key with its value."""
+    """Every full key with its value. An empty section has none: older runs may not have had it at all."""
     for key, value in node.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

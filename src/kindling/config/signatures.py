@@ -18,13 +18,17 @@ from kindling.errors import did_you_mean, some
 RUN_LENGTH = ("total_steps", "T_max", "total_iters")
 # What a model gets where its `__init__` has an argument of that name and the config gives it no value: sections of the
 # config, what the data say of themselves, and the monitor.
-OWNED = (*PARTS, "task", "in_features", "out_features", "monitor")
+OWNED = (*PARTS, "metrics", "task", "in_features", "out_features", "monitor")
 # Arguments that a run always fills in itself.
 HANDED_OVER = {
+    "loss": {"class_counts"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},  # and its length, where it is not given
     "trainer": {"callbacks", "logger"},
 }
+# Those of a torchmetrics class that the data fill in where they are not given; and what its base takes out of **kwargs.
+OF_DATA = {"task", "num_classes", "num_labels"}
+OF_METRICS = ("compute_on_cpu", "compute_with_cache", "dist_sync_on_step", "sync_on_compute")
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 INSTANTIATE_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -71,7 +75,8 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
             yield f"{path}.{key}: {target.__name__} has no such argument{did_you_mean(str(key), valid)}"
     for name in valid:
         required = parameters[name].default is inspect.Parameter.empty and path != "model"  # the data may have it
-        if required and name not in node and not (path == "scheduler" and name in RUN_LENGTH):
+        filled_in = RUN_LENGTH if path == "scheduler" else OF_DATA if path.startswith("metrics.") else ()
+        if required and name not in node and name not in filled_in:
             yield f"{path}.{name}: a value is required by {target.__name__}"
 
 
@@ -85,7 +90,8 @@ def wanted(node: dict[str, Any]) -> dict[str, bool]:
     for name, parameter in signature(get_object(node["_target_"])).items():
         if parameter.kind in NAMED and name not in node:
             required = parameter.default is inspect.Parameter.empty
-            own = name in PARTS and _is_scalar(parameter.annotation)
+            plain = _is_plain if name == "metrics" else _is_scalar
+            own = name in (*PARTS, "metrics") and plain(parameter.annotation)
             if required or (name in OWNED and not own):
                 found[name] = required
     return found
@@ -130,10 +136,13 @@ def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return dict(_parameters(target))
     parameters: dict[str, inspect.Parameter] = {}
     for cls in target.__mro__:
-        if "__init__" not in vars(cls):
+        maker = vars(cls).get("__init__") or vars(cls).get("__new__")  # with the latter alone, torchmetrics chooses a class
+        if maker is None:
             continue
-        own = _parameters(vars(cls)["__init__"])
-        own.pop("self", None)
+        own = _parameters(maker)
+        own.pop(next(iter(own)), None)  # self
+        if cls.__module__ == "torchmetrics.metric":
+            own = {name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in OF_METRICS}
         if parameters:
             own = {n: p.replace(default=None) if p.kind in NAMED else p for n, p in own.items()}
         parameters = {**own, **parameters}

@@ -14,8 +14,12 @@ MADE = ("torch.nn.", "torchmetrics.", "torchvision.transforms.")  # what may be 
 
 
 def size_problems(config: Any) -> list[str]:
-    """Parts inside the sections, such as a loss or a layer, that would take up more than `MIN_BYTES` together."""
-    return [problem for path, node in _made("", config) for problem in _problems(path, node)]
+    """Parts inside the sections, such as a loss or a layer, that would take up more than `MIN_BYTES` together.
+
+    Metrics are told of the data first, and are made within the budget of the model.
+    """
+    sections = {key: node for key, node in config.items() if key != "metrics"}
+    return [problem for path, node in _made("", sections) for problem in _problems(path, node)]
 
 
 def _made(path: str, node: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kindling.data import inputs
 from kindling.data.identity import digest
 from kindling.data.loader import BatchLoader, fits
-from kindling.data.splits import Split, SplitName, with_fold
+from kindling.data.splits import Split, SplitName, check_weights, with_fold
 from kindling.data.tasks import Regression, Task, restored
 from kindling.errors import UserError
 
@@ -85,6 +85,7 @@ class InMemoryDataModule(LightningDataModule):
         """Tensors, data frames and texts that tell these rows from others, before anything is fitted on them."""
         for name, split in self.splits.items():
             yield from (name, split.x, split.y)
+            yield from () if split.weight is None else (split.weight,)
         yield from getattr(getattr(self, "task", None), "classes", ())
 
     def setup(self, stage: str | None = None) -> None:
@@ -103,6 +104,7 @@ class InMemoryDataModule(LightningDataModule):
     def _prepare(self) -> None:
         task = self.task if self.state else None
         self.load()
+        check_weights(self.splits)
         if self.fold is not None:
             self._hold_out(self.fold)
         self.digest = digest(self.contents())
@@ -164,6 +166,11 @@ class InMemoryDataModule(LightningDataModule):
     def sizes(self) -> dict[str, int]:
         """Rows of each split."""
         return {name: len(split.x) for name, split in self.splits.items()}
+
+    @property
+    def class_counts(self) -> list[Any] | None:
+        """Rows of training by class; of several labels, a pair for each: those without it, and with it."""
+        return self.task.counts(self.splits["train"].y)
 
     @property
     def row_shape(self) -> list[int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Words that the command line takes for values, in any spelling.
+LABELS = {"0": 0, "1": 1, "no": 0, "yes": 1, "false": 0, "true": 1}
 SPELLINGS = {"None": ["null", "Null", "NULL", "None"], "nan": ["nan", "NaN", "NAN"]}
 
 
@@ -59,8 +60,9 @@ def values(
     Raises:
         UserError: where there are numbers beyond single precision, or targets that are none for the task.
     """
-    if kind != "regression" and y.shape[1] > 1:
-        raise UserError(f"data.target: data.task={kind} takes one column, not {y.shape[1]}")
+    if kind in ("binary", "multiclass") and y.shape[1] > 1:
+        labels = "; several columns of yes and no are data.task=multilabel" if kind == "binary" else ""
+        raise UserError(f"data.target: data.task={kind} takes one column, not {y.shape[1]}{labels}")
     for name, column in [*x.items(), *y.items()]:
         if column.dtype.kind == "f" and (column.abs() > np.finfo(np.float32).max).any():
             key = "data.path" if whole else "data.test_path"
@@ -78,13 +80,49 @@ def values(
                 f"data.target={name}: a regression needs numbers, and {source} has others, such as "
                 f"{shown(text)!r}; for classes set data.task to binary or multiclass"
             )
-    if kind != "regression":
+    if kind in ("binary", "multiclass"):
         num_classes = y.iloc[:, 0].nunique()
         if whole and (num_classes < 2 or (kind == "binary" and num_classes > 2)):
             raise UserError(
                 f"data.target={y.columns[0]}: data.task={kind} needs "
                 f"{'two' if kind == 'binary' else 'at least two'} classes, and {source} has {num_classes}"
             )
+
+
+def weights(column: "pd.Series", source: Path) -> None:
+    """Raises:
+    UserError: where a weight is missing, no number, or below 0, or all are 0.
+    """
+    key = f"data.weight={column.name}"
+    if column.isna().any():
+        raise UserError(f"{key}: {column.isna().sum()} rows of {source} have no value in it; 0 leaves a row out")
+    if column.dtype.kind not in "iuf":
+        raise UserError(f"{key}: holds {shown(str(column.iloc[0]))}, and numbers are needed")
+    odd = column[(column < 0) | (column > np.finfo(np.float32).max)]
+    if len(odd):
+        raise UserError(f"{key}: holds {odd.iloc[0]} in {source}, and numbers from 0 on are needed")
+    if not column.any():
+        raise UserError(f"{key}: is 0 in all rows of {source}, so that none counts")
+
+
+def label(column: "pd.Series", source: Path) -> "pd.Series":
+    """0 and 1. Gaps stay, for `values` to tell.
+
+    Raises:
+        UserError: where there is something else than yes and no.
+    """
+    if column.isna().any():
+        return column
+    found = column.astype(str).str.strip().str.lower()
+    odd = column[~found.isin(LABELS)]
+    if len(odd):
+        raise UserError(
+            f"data.target={column.name}: holds {shown(str(odd.iloc[0]))} in {source}, and a label is 0 or 1, no or yes, "
+            "false or true"
+        )
+    if found.nunique() == 1:
+        log.warning("WARNING: the label %s is the same in all rows of %s", shown(str(column.name)), source)
+    return found.map(LABELS)
 
 
 def classes(column: "pd.Series", known: Iterable[Any], named: str) -> None:

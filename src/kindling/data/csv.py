@@ -37,7 +37,7 @@ class CSV(TabularDataModule):
 
     Args:
         path: of the file.
-        target: the column to predict, or several for a regression.
+        target: the column to predict, or several for a regression, and those of the labels.
         features: the columns to predict from; null takes all the others, but for saved indices, copies of another
             column, and the columns that say how to split.
         task: what the target is.
@@ -55,12 +55,13 @@ class CSV(TabularDataModule):
         test_path: of another file, whose rows are the test.
         group: a column, of which rows with an equal value are in one split, and one fold.
         order: a column of numbers or dates, of which the greatest are the test and those before them for validation.
+        weight: a column of numbers from 0 on: what a row counts in the loss. It is no feature.
 
     Raises:
         UserError: where the file is missing, empty or too short, or a column is missing or not what the task needs.
     """
 
-    tasks = ("regression", "binary", "multiclass")
+    tasks = ("regression", "binary", "multiclass", "multilabel")
     minimum_rows = 6  # two rows for each split
 
     def __init__(
@@ -68,7 +69,7 @@ class CSV(TabularDataModule):
         path: str,
         target: Column | list[Column],
         features: list[Column] | None = None,
-        task: Literal["regression", "binary", "multiclass"] = "regression",
+        task: Literal["regression", "binary", "multiclass", "multilabel"] = "regression",
         separator: str | None = None,
         encoding: str | None = None,
         decimal: Literal[".", ","] | None = None,
@@ -82,6 +83,7 @@ class CSV(TabularDataModule):
         test_path: str | None = None,
         group: Column | None = None,
         order: Column | None = None,
+        weight: Column | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -91,6 +93,7 @@ class CSV(TabularDataModule):
         self.kind = task
         self.source = path
         self.given = checks.reading(separator, encoding, decimal, thousands, missing)
+        self.weight = None if weight is None else str(weight)
         self.dates = dates
         self.drop_missing = bool(drop_missing)
         columns = {
@@ -110,6 +113,7 @@ class CSV(TabularDataModule):
                 f"data.path={self.path}: {len(table)} data rows are too few to split into training, validation and "
                 f"test; at least {self.minimum_rows} are needed"
             )
+        table = self._checked(table, self.path)
         checks.values(table[features], table[self.target], self.kind, self.path, self.reading.missing)
         if not known:
             checks.report(table[features], table[self.target], self.reading, self.features is not None)
@@ -118,7 +122,21 @@ class CSV(TabularDataModule):
             test = self._like(table, features, self.division.test_path)
             table, self.num_test = pd.concat([table, test], ignore_index=True), len(test)
         self.by = table[list(self.division.columns.values())]
+        self.weights = None if self.weight is None else torch.tensor(table[self.weight].to_numpy(), dtype=self.row_dtype)
         return table[features], table[self.target]
+
+    def load(self) -> None:
+        super().load()
+        if self.weights is not None:  # x are the numbers of the rows
+            self.splits = {name: replace(split, weight=self.weights[split.x]) for name, split in self.splits.items()}
+
+    def _checked(self, table: "pd.DataFrame", path: Path) -> "pd.DataFrame":
+        """With weights that are such, and with 0 and 1 for labels."""
+        if self.weight is not None:
+            checks.weights(table[self.weight], path)
+        if self.kind == "multilabel":
+            table = table.assign(**{name: checks.label(table[name], path) for name in self.target})
+        return table
 
     def _found(self) -> "tuple[pd.DataFrame, list[str]]":
         """The table and its features, with `reading` to be found."""
@@ -127,11 +145,14 @@ class CSV(TabularDataModule):
         table = read_table(self.path, named, replace(self.given, missing=self.given.missing or []), types)
         self._check_names(table, self.path)
         repeated = table.attrs["repeated"]
-        others = [name for name in table.columns if name not in (*self.target, *self.division.columns.values())]
+        used = [*self.target, *self._columns().values()]
+        others = [name for name in table.columns if name not in used]
         features = others if self.features is None else self.features
         checks.names("data.features", features, table, self.path)
         for name in set(self.target) & set(features):
             raise UserError(f"data.features={name}: is the target, which cannot predict itself")
+        if self.weight in features:
+            raise UserError(f"data.features={self.weight}: is data.weight, which is no feature")
         names = list(dict.fromkeys([*features, *self._numeric()]))
         names = [name for name in names if table[name].dtype.kind != "b"]
         self.reading = find_reading(table, self.path, self.given, names, self.target, self.dates)
@@ -157,21 +178,25 @@ class CSV(TabularDataModule):
         checks.names("data.features", known, table, path)
         return table, self.features or [name for name in table.columns if name in self.encoder.columns]
 
+    def _columns(self) -> dict[str, str]:
+        """By key, those that are neither features nor target."""
+        return self.division.columns | ({} if self.weight is None else {"weight": self.weight})
+
     def _numeric(self) -> list[str]:
         """Columns besides the features that are numbers or dates."""
-        order = [] if self.division.order is None else [self.division.order]
-        return [*order, *(self.target if self.kind == "regression" else [])]
+        others = [name for name in (self.division.order, self.weight) if name is not None]
+        return [*others, *(self.target if self.kind == "regression" else [])]
 
     def _check_names(self, table: "pd.DataFrame", path: Path) -> None:
         separator = self.given.separator
         if separator not in (None, table.attrs["separator"]):
             raise UserError(f"{argument('data.separator', separator)}: the header of {path} has none")
         checks.names("data.target", self.target, table, path)
-        for key, name in [*(("target", name) for name in self.target), *self.division.columns.items()]:
+        for key, name in [*(("target", name) for name in self.target), *self._columns().items()]:
             checks.names(f"data.{key}", [name], table, path)
             if name in table.attrs["repeated"]:
                 raise UserError(f"data.{key}={name}: {path} has several columns of this name")
-        for key, name in self.division.columns.items():
+        for key, name in self._columns().items():
             if name in self.target:
                 raise UserError(f"data.{key}={name}: is the target")
 
@@ -192,6 +217,7 @@ class CSV(TabularDataModule):
         test = read_columns(path, named, self.reading, [*numeric, *self._numeric()], texts, learned=True)
         checks.names("data.target", self.target, test, path)
         checks.names("data.features", features, test, path)
+        checks.names("data.weight", [] if self.weight is None else [self.weight], test, path)
         test = self._with_targets(test)
         if test.empty:
             raise UserError(f"{named}: has no rows to test with")
@@ -200,15 +226,16 @@ class CSV(TabularDataModule):
         for name in [name for name in columns if table[name].dtype.kind == "b"]:
             test[name] = as_bool(test[name], named)
         test = test.assign(**{name: whole(test[name]) for name in self.target})
+        test = self._checked(test, path)
         checks.values(test[features], test[self.target], self.kind, path, self.reading.missing, whole=False)
-        if self.kind != "regression":
+        if self.kind in ("binary", "multiclass"):
             task = getattr(self, "task", None)  # of the checkpoint
             known = task.classes if isinstance(task, Binary | Multiclass) else table[self.target[0]].unique()
             checks.classes(test[self.target[0]], known, named)
         return test
 
     def rows_of_splits(self, y: "pd.DataFrame") -> Rows:
-        classes = None if self.kind == "regression" else y.iloc[:, 0].to_numpy()
+        classes = y.iloc[:, 0].to_numpy() if self.kind in ("binary", "multiclass") else None
         return self.division.rows(self.by, classes, self.num_test, str(self.path))
 
     def groups(self) -> Tensor | None:

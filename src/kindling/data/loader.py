@@ -18,7 +18,7 @@ MAX_ROWS = 2**27  # of an epoch, whose order takes eight bytes each
 class Chunk:
     """Several batches in a row, each read when its turn comes, for `SupervisedModule.training_step` to step through."""
 
-    batches: Iterator[tuple[Tensor, Tensor]]
+    batches: Iterator[tuple[Tensor, ...]]
 
 
 class BatchLoader:
@@ -29,7 +29,7 @@ class BatchLoader:
     from (seed, epoch); every process takes equally many steps, for which a few rows may come once more. In evaluation
     the order is that of the split and every row is seen exactly once.
 
-    With several `num_members`, x is (num_members, batch_size, ...) and y likewise: a batch for each member of a
+    With several `num_members`, x is (num_members, batch_size, ...) and the others likewise: a batch for each member of a
     population, in as many orders, of the seeds from `seed` on, as `num_orders` says (one for all, or one each).
     """
 
@@ -98,14 +98,14 @@ class BatchLoader:
         order = torch.cat(passes)
         return torch.cat([order, order[: self.share.stop - len(order)]])
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self) -> Iterator[tuple[Tensor, ...]]:
         if self.num_members == 1:
             return self._read(self.order(self.seed)[self.share])
         orders = torch.stack([self.order(seed)[self.share] for seed in range(self.seed, self.seed + self.num_orders)])
         shape = self.num_members, -1
-        return ((x.expand(*shape, *x.shape[2:]), y.expand(*shape, *y.shape[2:])) for x, y in self._read(orders))
+        return (tuple(part.expand(*shape, *part.shape[2:]) for part in batch) for batch in self._read(orders))
 
-    def _read(self, order: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def _read(self, order: Tensor) -> Iterator[tuple[Tensor, ...]]:
         order = order[..., self.position * self.batch_size :]
         rows_of_batches = order.to(self.split.x.device).split(self.batch_size, dim=-1)
         if not (self.num_workers or self.pin_memory):
@@ -122,7 +122,7 @@ class BatchLoader:
             )
         )
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | Chunk]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...] | Chunk]:
         # A generator: Lightning asks for the iterator of the first epoch before it says which epoch that is.
         self.position, self.start = self.start, 0
         batches = self.batches()

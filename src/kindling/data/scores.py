@@ -32,5 +32,23 @@ class StandardisedR2Score(R2Score):
 class ProbabilityAccuracy(BinaryAccuracy):
     """Takes its input for probabilities: torchmetrics looks whether there are logits in it, which `vmap` cannot do."""
 
+    def __init__(self) -> None:
+        super().__init__(validate_args=False)
+
     def update(self, preds: Tensor, target: Tensor) -> None:
         super().update((preds > self.threshold).int(), target)
+
+
+class LabelAccuracy(ProbabilityAccuracy):
+    """Of probabilities of several labels (N, L), each of which counts as much."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds.flatten(), target.flatten())
+
+
+class ExactMatch(ProbabilityAccuracy):
+    """The share of rows all of whose labels (N, L) are right."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        right = ((preds > self.threshold) == target.bool()).all(dim=-1)
+        super().update(right.float(), torch.ones_like(right, dtype=torch.int64))

@@ -39,25 +39,29 @@ def at_random(num_rows: int, sizes: list[int], stratify: Any = None) -> list[np.
 
 @dataclass
 class Split:
-    """x (N, ...), y (N,) or (N, out_features). Where `mean` and `std` are given, x is standardised as it is read."""
+    """x (N, ...), y (N,) or (N, out_features); and where rows have weights, these (N,), which batches then hold as a
+    third. Where `mean` and `std` are given, x is standardised as it is read.
+    """
 
     x: Tensor
     y: Tensor
     mean: float | None = None
     std: float = 1.0
     dtype: torch.dtype | None = None  # of x once it is standardised; None: torch's default
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def to(self, device: torch.device) -> "Split":
-        return replace(self, x=self.x.to(device), y=self.y.to(device))
+        weight = None if self.weight is None else self.weight.to(device)
+        return replace(self, x=self.x.to(device), y=self.y.to(device), weight=weight)
 
-    def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, rows: Tensor) -> tuple[Tensor, ...]:
         x, y = at(self.x, rows), at(self.y, rows)
         if self.mean is not None:
             x = x.to(self.dtype or torch.get_default_dtype()).sub_(self.mean).div_(self.std)
-        return x, y
+        return (x, y) if self.weight is None else (x, y, at(self.weight, rows))
 
 
 def at(values: Tensor, rows: Tensor) -> Tensor:
@@ -83,13 +87,36 @@ def with_fold(
                 f"data.fold={fold}: cannot be held out, since the {first} and {second} splits of {source} "
                 "are the same rows"
             )
-    x, y = (torch.cat([getattr(splits["train"], name), getattr(splits["val"], name)]) for name in ("x", "y"))
+    both = [splits["train"], splits["val"]]
+    x, y = torch.cat([split.x for split in both]), torch.cat([split.y for split in both])
+    weights = [split.weight for split in both if split.weight is not None]
+    weight = torch.cat(weights) if len(weights) == len(both) else None
     if num_folds > len(y):
         raise UserError(f"data.num_folds={num_folds}: {source} has {len(y)} rows for training and validation")
     if groups is not None and num_folds > len(groups.unique()):
         raise UserError(f"data.num_folds={num_folds}: {source} has {len(groups.unique())} groups of such rows")
     held_out = (fold_of_rows(y, num_folds) if groups is None else fold_of_groups(groups, num_folds)) == fold
-    return {**splits, "train": Split(x[~held_out], y[~held_out]), "val": Split(x[held_out], y[held_out])}
+
+    def part(rows: Tensor) -> Split:
+        return Split(x[rows], y[rows], weight=None if weight is None else weight[rows])
+
+    return {**splits, "train": part(~held_out), "val": part(held_out)}
+
+
+def check_weights(splits: dict[SplitName, Split]) -> None:
+    """Raises:
+    UserError: where they are not one for each row, numbers from 0 on, and more than 0 for some row of each split.
+    """
+    for name, split in splits.items():
+        weight = split.weight
+        if (weight is None) != (splits["train"].weight is None):
+            raise UserError(f"data: rows of some splits have weights, and those of others have none, such as {name}")
+        if weight is not None and weight.shape != (len(split),):
+            raise UserError(f"data: the {name} split has {len(split)} rows and weights of shape {list(weight.shape)}")
+        if weight is not None and not (weight.isfinite() & (weight >= 0)).all():
+            raise UserError(f"data: the weights of the {name} split are not all numbers from 0 on")
+        if weight is not None and len(weight) and not weight.any():
+            raise UserError(f"data: the weights of the {name} split are all 0, so that none of its rows counts")
 
 
 def fold_of_rows(y: Tensor, num_folds: int) -> Tensor:

@@ -16,7 +16,7 @@ from kindling.data.columns import read_columns
 from kindling.data.encoder import Encoder
 from kindling.data.reading import Reading
 from kindling.data.splits import Split, SplitName, split_rows
-from kindling.data.tasks import Binary, Multiclass, Regression
+from kindling.data.tasks import Binary, Multiclass, Multilabel, Regression
 from kindling.errors import UserError, shown, some
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class TabularDataModule(InMemoryDataModule):
             training split. Predictions and metrics stay in the units of the target.
     """
 
-    kind: Literal["regression", "binary", "multiclass"] = "regression"
+    kind: Literal["regression", "binary", "multiclass", "multilabel"] = "regression"
     reading = Reading()  # of files with new rows
 
     def __init__(self, standardize: bool = True, **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ class TabularDataModule(InMemoryDataModule):
         self.standardize = standardize
 
     def read(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
-        """Features (N rows), and targets (N rows; one column for classes)."""
+        """Features (N rows), and targets (N rows; one column for classes, one for each label)."""
         raise NotImplementedError
 
     def rows_of_splits(self, y: "pd.DataFrame") -> dict[SplitName, np.ndarray]:
@@ -77,6 +77,9 @@ class TabularDataModule(InMemoryDataModule):
     def _targets(self, y: "pd.DataFrame") -> Tensor:
         if self.kind == "regression":
             return torch.tensor(y.to_numpy(), dtype=self.row_dtype)
+        if self.kind == "multilabel":
+            self.task = Multilabel(list(y.columns))
+            return torch.tensor(y.to_numpy(np.int64))
         column = y.iloc[:, 0]
         classes = [str(value) for value in sorted(column.unique())]
         if isinstance(known := getattr(self, "task", None), Binary | Multiclass):  # of the checkpoint

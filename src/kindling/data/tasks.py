@@ -9,7 +9,7 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.regression import MeanAbsoluteError, MeanSquaredError
 
-from kindling.data.scores import ProbabilityAccuracy, StandardisedR2Score
+from kindling.data.scores import ExactMatch, LabelAccuracy, ProbabilityAccuracy, StandardisedR2Score
 
 
 class Task(nn.Module):
@@ -31,6 +31,10 @@ class Task(nn.Module):
 
     def metrics(self) -> dict[str, Metric]:
         raise NotImplementedError
+
+    def counts(self, y: Tensor) -> list[Any] | None:
+        """Rows of each class, as `class_weights` of a loss are balanced by; None where there are no classes."""
+        return None
 
     def arguments(self) -> dict[str, Any]:
         return {}
@@ -105,7 +109,10 @@ class Binary(Task):
         return output.squeeze(-1).sigmoid()
 
     def metrics(self) -> dict[str, Metric]:
-        return {"acc": ProbabilityAccuracy(validate_args=False)}
+        return {"acc": ProbabilityAccuracy()}
+
+    def counts(self, y: Tensor) -> list[int]:
+        return y.bincount(minlength=2).tolist()
 
     def arguments(self) -> dict[str, Any]:
         return {"classes": self.classes}
@@ -130,5 +137,38 @@ class Multiclass(Task):
     def metrics(self) -> dict[str, Metric]:
         return {"acc": MulticlassAccuracy(self.out_features, average="micro", validate_args=False)}
 
+    def counts(self, y: Tensor) -> list[int]:
+        return y.bincount(minlength=self.out_features).tolist()
+
     def arguments(self) -> dict[str, Any]:
         return {"classes": self.classes}
+
+
+class Multilabel(Task):
+    """y (N, L) of 0 and 1, each label by itself; the output (N, L) are logits, the prediction (N, L) probabilities.
+
+    Measured are the share of right answers, over rows and labels, and that of the rows with no wrong one.
+    """
+
+    name = "multilabel"
+
+    def __init__(self, labels: list[str]) -> None:
+        super().__init__()
+        self.labels = labels
+        self.out_features = len(labels)
+
+    def target(self, y: Tensor) -> Tensor:
+        return y.to(torch.get_default_dtype())
+
+    def prediction(self, output: Tensor) -> Tensor:
+        return output.sigmoid()
+
+    def metrics(self) -> dict[str, Metric]:
+        return {"acc": LabelAccuracy(), "exact": ExactMatch()}
+
+    def counts(self, y: Tensor) -> list[list[int]]:
+        ones = y.sum(dim=0)
+        return torch.stack([len(y) - ones, ones], dim=1).tolist()
+
+    def arguments(self) -> dict[str, Any]:
+        return {"labels": self.labels}

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from kindling.config.signatures import length_argument, signature
 from kindling.data.loader import Chunk
 from kindling.data.tasks import Task
 from kindling.lightning_internals import count_steps
+from kindling.models.losses import weighted, weights_of_rows
 from kindling.models.metrics import MeanLoss, metrics_of_stages
 from kindling.models.predictor import Predictor
 from kindling.models.schedule import number_of_steps
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from kindling.data.base import InMemoryDataModule
     from kindling.figure import Figure
 
-Batch = tuple[Tensor, Tensor]
+BEST = {True: "max", False: "min", None: None}  # by whether higher is better
+Batch = tuple[Tensor, ...]  # x and y; and where rows have weights, these (N,)
 
 
 class SupervisedModule(LightningModule):
@@ -40,6 +42,7 @@ class SupervisedModule(LightningModule):
         scheduler: called with the optimizer. One that takes the length of the run (`total_steps` and the like) gets it
             and steps with every batch; any other steps with every epoch.
         monitor: the metric that a plateau scheduler watches.
+        metrics: more of them, besides those of the task.
     """
 
     tasks: ClassVar[tuple[str, ...]]
@@ -53,6 +56,7 @@ class SupervisedModule(LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
         scheduler: Callable[..., LRScheduler],
         monitor: str = "val/loss",
+        metrics: MetricCollection | None = None,
     ) -> None:
         super().__init__()
         warnings.filterwarnings("ignore", r".*sync_dist=True.*")  # metrics have been computed over all processes
@@ -61,8 +65,8 @@ class SupervisedModule(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.monitor = monitor
-        metrics: dict[str, Metric] = {"loss": MeanLoss(), **task.metrics()}
-        self.train_metrics, self.val_metrics, self.test_metrics = metrics_of_stages(metrics)
+        all_metrics: dict[str, Metric] = {"loss": MeanLoss(), **task.metrics(), **dict(metrics or {})}  # type: ignore[dict-item]
+        self.train_metrics, self.val_metrics, self.test_metrics = metrics_of_stages(all_metrics)
         self.num_samples = 0  # trained on so far, by all processes
         self.lr = math.nan
         self.schedule_length: int | None = None  # in optimizer steps, where the schedule is as long as the run
@@ -70,16 +74,29 @@ class SupervisedModule(LightningModule):
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
 
-    def loss_and_output(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def loss_and_output(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
         output = self(x)
-        return self.loss(output, self.task.target(y)), output
+        return self.loss_of(output, y, weight), output
+
+    def loss_of(self, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        target = self.task.target(y)
+        return self.loss(output, target) if weight is None else weighted(self.loss, output, target, weight)
+
+    def weight_of(self, y: Tensor, weight: Tensor | None = None) -> int | Tensor:
+        """What a batch counts in the mean loss of an epoch: its rows, or the sum of their weights."""
+        if weight is None and getattr(self.loss, "class_weights", None) is None:
+            return y.shape[self.batch_dim]
+        of_classes = weights_of_rows(self.loss, self.task.target(y))
+        if of_classes is None:
+            return y.shape[self.batch_dim] if weight is None else weight.sum(dim=-1)
+        return (of_classes if weight is None else of_classes * weight).sum(dim=-1)
 
     def step(self, batch: Batch, metrics: MetricCollection) -> Tensor:
-        x, y = batch
-        loss, output = self.loss_and_output(x, y)
+        x, y, *weight = batch
+        loss, output = self.loss_and_output(x, y, *weight)
         with torch.no_grad():
-            weight = y.shape[self.batch_dim]
-            metrics.update(value=loss, weight=weight, preds=self.task.prediction(output), target=y)
+            counts = self.weight_of(y, *weight)
+            metrics.update(value=loss, weight=counts, preds=self.task.prediction(output), target=y)
         return loss
 
     def training_step(self, batch: Batch | Chunk, batch_idx: int) -> dict[str, Tensor]:
@@ -93,10 +110,10 @@ class SupervisedModule(LightningModule):
         optimizer = self.trainer.optimizers[0]
         (config,) = self.trainer.lr_scheduler_configs
         scheduler, every_step = config.scheduler, config.interval == "step"
-        losses, outputs, targets = [], [], []
-        for x, y in chunk.batches:
-            x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
-            loss, output = self.loss_and_output(x, y)
+        losses, outputs, targets, weights = [], [], [], []
+        for batch in chunk.batches:
+            x, y, *weight = (part.to(self.device, non_blocking=True) for part in batch)
+            loss, output = self.loss_and_output(x, y, *weight)
             optimizer.zero_grad()
             loss.sum().backward()  # a population has a loss for each of its members
             optimizer.step()
@@ -105,16 +122,16 @@ class SupervisedModule(LightningModule):
             losses.append(loss.detach())
             outputs.append(output.detach())
             targets.append(y)
+            weights.append(self.weight_of(y, *weight))
         if self.trainer.is_last_batch and not every_step:
             scheduler.step()  # type: ignore[call-arg]
         count_steps(self.trainer, len(losses))
         all_losses = torch.stack(losses, dim=-1)
-        sizes = torch.full((len(losses),), targets[0].shape[self.batch_dim], device=self.device)
-        sizes[-1] = targets[-1].shape[self.batch_dim]  # the one that may be smaller
         y = torch.cat(targets, dim=self.batch_dim)
         self._count_samples(y)
         predictions = self.task.prediction(torch.cat(outputs, dim=self.batch_dim))
-        self.train_metrics.update(value=all_losses, weight=sizes, preds=predictions, target=y)
+        counts = together(weights, self.device)
+        self.train_metrics.update(value=all_losses, weight=counts, preds=predictions, target=y)
         return all_losses
 
     def _count_samples(self, y: Tensor) -> None:
@@ -153,7 +170,7 @@ class SupervisedModule(LightningModule):
     def scores(self) -> dict[str, str | None]:
         """What is logged while it learns, each with its best."""
         measured = {**dict(self.train_metrics.items()), **dict(self.val_metrics.items())}
-        return {name: "max" if metric.higher_is_better else "min" for name, metric in measured.items()}
+        return {name: BEST[metric.higher_is_better] for name, metric in measured.items()}
 
     def predictor(self, data: "InMemoryDataModule") -> Predictor:
         """From inputs as they come (`data.read_inputs`) to predictions, in one module."""
@@ -214,3 +231,12 @@ class SupervisedModule(LightningModule):
         if not self.automatic_optimization:
             steps = self.trainer.train_dataloader.num_batches * self.trainer.max_epochs  # type: ignore[union-attr]
         return int(steps)
+
+
+def together(weights: Sequence[int | Tensor], device: torch.device) -> Tensor:
+    """What each of several batches counts; where these are their rows, the last may be smaller."""
+    if isinstance(weights[0], Tensor):
+        return torch.stack([torch.as_tensor(weight) for weight in weights], dim=-1)
+    sizes = torch.full((len(weights),), weights[0], device=device)
+    sizes[-1] = weights[-1]
+    return sizes

@@ -7,13 +7,15 @@ from types import MappingProxyType
 from typing import Any
 
 import lightning as L
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from kindling.config.construct import construct
 from kindling.config.overrides import PARTS
-from kindling.config.signatures import wanted
+from kindling.config.signatures import signature, wanted
 from kindling.data.setup import attribute
 from kindling.errors import UserError
+from kindling.models.chosen import make_metrics
 from kindling.models.schedule import Schedule
 
 
@@ -32,12 +34,20 @@ def model_maker(
     """
     node: Any = OmegaConf.to_container(cfg.model, resolve=True)
     told: dict[str, Any] = {}
+    of_parts: dict[str, Any] = {}
     parts: dict[str, Any] = {}
     for name, required in wanted(node).items():
         if name in PARTS:
             if cfg[name] is not None:
+                known_to_part = told_to(name, cfg, datamodule, known)
+                of_parts |= known_to_part
                 with within:
-                    parts[name] = construct(name, cfg[name])
+                    parts[name] = construct(name, cfg[name], **known_to_part)
+        elif name == "metrics":
+            if cfg.metrics or required:
+                task = known.get("task") or attribute(datamodule, "task", False)
+                with within:
+                    parts[name] = make_metrics(cfg.metrics, task)
         elif name == "monitor":
             parts[name] = cfg.monitor
         else:
@@ -66,7 +76,21 @@ def model_maker(
             parts["scheduler"].model = model
         return model
 
-    return make_model, told
+    return make_model, {**told, **of_parts}
+
+
+def told_to(
+    part: str, cfg: DictConfig, datamodule: L.LightningDataModule, known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a loss whose classes have weights is told of them."""
+    if part != "loss" or cfg.loss.get("class_weights") is None:
+        return {}
+    if "class_counts" not in signature(get_object(cfg.loss._target_)):  # of a loss of the user's own
+        return {}
+    if "class_counts" in known:
+        return {"class_counts": known["class_counts"]}
+    counts = attribute(datamodule, "class_counts", needed=cfg.loss.class_weights == "balanced")
+    return {} if counts is None else {"class_counts": counts}
 
 
 def missing(cfg: DictConfig, name: str) -> UserError:

@@ -12,7 +12,7 @@ from kindling.models.layers import ACTIVATIONS, NORMALIZATIONS, Activation, Init
 class MLP(SupervisedModule):
     """x (N, ...) with in_features values a row -> (N, out_features), by any number of hidden layers."""
 
-    tasks = ("regression", "binary", "multiclass")
+    tasks = ("regression", "binary", "multiclass", "multilabel")
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from kindling.data.splits import Split
-from kindling.data.tasks import Binary, Multiclass, Regression
+from kindling.data.tasks import Binary, Multiclass, Multilabel, Regression
 from kindling.figure import Figure
 from kindling.models.base import SupervisedModule
 
@@ -42,6 +42,8 @@ def of_predictions(model: SupervisedModule, split: Split, same_rows: bool = Fals
         yield "confusion", confusion_matrix(predictions.argmax(dim=1), split.y, classes, same_rows=same_rows)
         if split.x.ndim == 4:
             yield "worst_mistakes", worst_mistakes(predictions, split, classes, same_rows=same_rows)
+    elif isinstance(model.task, Multilabel):
+        yield "labels", labels(predictions, split.y, model.task.labels, same_rows)
     elif isinstance(model.task, Binary) and split.x.shape[1] == 2:
         yield "decision", decision_surface(model, split, classes, same_rows)
 
@@ -94,6 +96,27 @@ def confusion_matrix(
     axes.set_yticks(range(size), classes)
     title = f"{split} split: {np.trace(counts)} of {counts.sum()} right"
     axes.set(xlabel="predicted", ylabel="true", title=f"{title},\n{SAME_ROWS}" if same_rows else title)
+    return figure
+
+
+def labels(predictions: Tensor, y: Tensor, names: list[str], same_rows: bool = False) -> Figure:
+    """For each label the rows that have it, found or missed, and those that it was taken for in vain."""
+    predicted, true = predictions > 0.5, y.bool()
+    figure = Figure(figsize=(5, 1.4 + 0.35 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    left = np.zeros(len(names))
+    for label, found in (
+        ("found", predicted & true),
+        ("missed", ~predicted & true),
+        ("taken for it", predicted & ~true),
+    ):
+        counts = found.sum(dim=0).numpy()
+        axes.barh(range(len(names)), counts, left=left, label=label)
+        left += counts
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set(xlabel="rows", title=f"test split:\n{SAME_ROWS}" if same_rows else f"test split: {len(y)} rows")
+    axes.legend()
     return figure
 
 

@@ -1,11 +1,11 @@
 """From inputs as they come to predictions, as a module and as a table."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from kindling.data.tasks import Binary, Multiclass, Task
+from kindling.data.tasks import Binary, Multiclass, Multilabel, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,9 @@ def probabilities(task: Task, predictions: Tensor) -> Tensor:
 
 
 def table(task: Task, predictions: Tensor, y: Tensor | None = None) -> "pd.DataFrame":
-    """Columns `class` and the probability of each, or `prediction` (several are numbered); and what is `true`."""
+    """Columns `class` and the probability of each; of labels, `label_NAME`, 0 or 1, and its probability; or `prediction`
+    (several are numbered); and what is `true`.
+    """
     import pandas as pd
 
     if isinstance(task, Binary | Multiclass):
@@ -49,6 +51,16 @@ def table(task: Task, predictions: Tensor, y: Tensor | None = None) -> "pd.DataF
         true = {} if y is None else {"true": [task.classes[place] for place in y.tolist()]}
         columns = {f"probability_{name}": chances[:, place].numpy() for place, name in enumerate(task.classes)}
         return pd.DataFrame({**classes, **true, **columns})
+    if isinstance(task, Multilabel):
+        found: dict[str, Any] = {}
+        for kind, numbers in (
+            ("label", (predictions > 0.5).int()),
+            ("true", y),
+            ("probability", predictions),
+        ):
+            for place, name in enumerate(task.labels if numbers is not None else []):
+                found[f"{kind}_{name}"] = numbers[:, place].numpy()
+        return pd.DataFrame(found)
     values = {"prediction": predictions} if y is None else {"prediction": predictions, "true": y}
     columns = {}
     for name, columns_of in values.items():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from kindling.config.checks import several_processes
-from kindling.errors import UserError
+from kindling.errors import UserError, some
 from kindling.models.base import SupervisedModule
 from kindling.population.model import Population
 
@@ -58,6 +58,8 @@ def _obstacles(cfg: DictConfig, datamodule: Any, model: L.LightningModule) -> It
         yield "compile=true"
     if cfg.scheduler._target_.endswith("ReduceLROnPlateau"):
         yield "a scheduler that waits for validation"
+    if cfg.metrics:
+        yield f"metrics={some(cfg.metrics)}, which are measured of one model"
     if not elementwise(model.make_optimizer):
         yield f"{cfg.optimizer._target_}, which does not work element by element"
     if not str(cfg.monitor).startswith("val/"):

@@ -1,5 +1,6 @@
 """Metrics of each member."""
 
+import torch
 from torch import Tensor
 from torch.func import vmap
 
@@ -21,14 +22,16 @@ class MemberMetrics(Metrics):
         super().reset()
         self.states = {}
 
-    def update(self, weight: int | Tensor, **batch: Tensor) -> None:  # type: ignore[override]
-        """The `weight` is one for all members."""
+    def update(self, value: Tensor, weight: int | Tensor, **batch: Tensor) -> None:  # type: ignore[override]
+        """The `weight` may be one for all members."""
+        weights = torch.as_tensor(weight, device=value.device).expand_as(value)
+        batch = {"value": value, "weight": weights, **batch}
 
         def updated(states: States, batch: dict[str, Tensor]) -> States:
             Metrics.set_states(self, states)
             for metric in self.values():
                 # The method of the class: that of the object keeps count of its calls for warnings of no use here.
-                type(metric).update(metric, **metric._filter_kwargs(weight=weight, **batch))
+                type(metric).update(metric, **metric._filter_kwargs(**batch))
             return Metrics.get_states(self)
 
         self.states = vmap(updated)(self.states or self._initial_states(), batch)

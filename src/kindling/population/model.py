@@ -58,12 +58,12 @@ class Population(SupervisedModule):
         """Parameters and buffers by their name in a member, with a leading dimension of members."""
         return {name: getattr(module, attribute) for name, module, attribute in self._places}
 
-    def loss_and_output(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        def of_one(weights: dict[str, Tensor], x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def loss_and_output(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        def of_one(weights: dict[str, Tensor], x: Tensor, *y: Tensor) -> tuple[Tensor, Tensor]:
             output = functional_call(self.members, weights, (x,), tie_weights=False)
-            return self.loss(output, self.task.target(y)), output
+            return self.loss_of(output, *y), output
 
-        return vmap(of_one, randomness="different")(self.weights, x, y)
+        return vmap(of_one, randomness="different")(self.weights, x, y, *(() if weight is None else (weight,)))
 
     def _log_metrics(self, metrics: MetricCollection, prog_bar: bool = False) -> None:
         for name, values in metrics.compute().items():

@@ -41,11 +41,12 @@ def reopened(
         UserError: where it names or reaches what a checkpoint may not, or an override is a mistake.
     """
     packages, settings = own_settings(overrides, allowed_packages)
-    saved = {**settings, **copy.deepcopy(saved), "callbacks": {}, "logger": {}}
+    saved = {**settings, "metrics": {}, **copy.deepcopy(saved), "callbacks": {}, "logger": {}}
     nameless = [
         f"{key}: names no class"
         for key in targets.BUILT
-        if not (key in PARTS and saved.get(key) is None)
+        if key != "metrics"
+        and not (key in PARTS and saved.get(key) is None)
         and (not isinstance(saved.get(key), dict) or "_target_" not in saved[key])
     ]
     if isinstance(saved.get("trainer"), dict):

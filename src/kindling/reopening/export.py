@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from kindling.data.inputs import Standardize
 from kindling.data.tabular import TabularDataModule
-from kindling.data.tasks import Binary, Multiclass, Regression
+from kindling.data.tasks import Binary, Multiclass, Multilabel, Regression
 from kindling.errors import UserError, shown, some
 from kindling.models.base import SupervisedModule
 from kindling.reopening.run import Run
@@ -180,6 +180,8 @@ def signature(run: Run) -> str:
         out = f"(rows): the probability of {task.classes[1]}"
     elif isinstance(task, Multiclass):
         out = f"(rows, {task.out_features}): the probabilities of {some(task.classes)}"
+    elif isinstance(task, Multilabel):
+        out = f"(rows, {task.out_features}): the probability of each of {some(task.labels)}"
     else:
         out = f"(rows, {task.out_features}): values in the units of the target"
     number = "float64" if run.predictor.dtype is torch.float64 else "float32"

@@ -113,7 +113,7 @@ def leave_out_idle_parts(cfg: DictConfig) -> None:
     for key in [key for key in cfg if key not in idle and OmegaConf.is_config(cfg[key])]:
         OmegaConf.resolve(cfg[key])  # which may use what is left out
     for part in idle:
-        cfg[part] = None
+        cfg[part] = {} if part == "metrics" else None
 
 
 def keep_places(cfg: DictConfig) -> None:
