@@ -134,9 +134,9 @@ def check_length(folder: Path, overrides: list[str]) -> None:
 
 
 def flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every full key with its value."""
+    """Every full key with its value. An empty section is none: runs of before a section was there are the same."""
     for key, value in node.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict):
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -71,6 +71,7 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
             yield f"{path}.{key}: {target.__name__} has no such argument{did_you_mean(str(key), valid)}"
     for name in valid:
         required = parameters[name].default is inspect.Parameter.empty and path != "model"  # the data may have it
+        required &= (path, name) != ("data", "augmentation")  # likewise the run
         if required and name not in node and not (path == "scheduler" and name in RUN_LENGTH):
             yield f"{path}.{name}: a value is required by {target.__name__}"
 
@@ -89,6 +90,12 @@ def wanted(node: dict[str, Any]) -> dict[str, bool]:
             if required or (name in OWNED and not own):
                 found[name] = required
     return found
+
+
+def takes_augmentation(data: dict[str, Any]) -> bool:
+    """Whether the run hands its augmentation over to the `data` node. One that is a text or a number is its own."""
+    parameter = signature(get_object(data["_target_"])).get("augmentation")
+    return parameter is not None and "augmentation" not in data and not _is_scalar(parameter.annotation)
 
 
 def _is_scalar(annotation: Any) -> bool:

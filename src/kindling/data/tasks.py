@@ -16,7 +16,7 @@ class Task(nn.Module):
     """Stands between a model's output and the data's targets y.
 
     `target(y)` is what the loss compares the output with, `prediction(output)` is what the user wants to know,
-    in the units of y. `metrics()` are updated with `prediction(output)` and y. `arguments()` are those that it was
+    in the units of y. `metrics()` are updated with `prediction(output)` and `labels(y)`. `arguments()` are those that it was
     made with, as plain data.
     """
 
@@ -28,6 +28,10 @@ class Task(nn.Module):
 
     def prediction(self, output: Tensor) -> Tensor:
         raise NotImplementedError
+
+    def labels(self, y: Tensor) -> Tensor:
+        """y as metrics know it: the likeliest class, where mixed images have the probabilities of several."""
+        return y
 
     def metrics(self) -> dict[str, Metric]:
         raise NotImplementedError
@@ -104,6 +108,9 @@ class Binary(Task):
     def prediction(self, output: Tensor) -> Tensor:
         return output.squeeze(-1).sigmoid()
 
+    def labels(self, y: Tensor) -> Tensor:
+        return (y > 0.5).long() if y.is_floating_point() else y
+
     def metrics(self) -> dict[str, Metric]:
         return {"acc": ProbabilityAccuracy(validate_args=False)}
 
@@ -126,6 +133,9 @@ class Multiclass(Task):
 
     def prediction(self, output: Tensor) -> Tensor:
         return output.softmax(dim=-1)
+
+    def labels(self, y: Tensor) -> Tensor:
+        return y.argmax(dim=-1) if y.is_floating_point() else y
 
     def metrics(self) -> dict[str, Metric]:
         return {"acc": MulticlassAccuracy(self.out_features, average="micro", validate_args=False)}

@@ -79,7 +79,7 @@ class SupervisedModule(LightningModule):
         loss, output = self.loss_and_output(x, y)
         with torch.no_grad():
             weight = y.shape[self.batch_dim]
-            metrics.update(value=loss, weight=weight, preds=self.task.prediction(output), target=y)
+            metrics.update(value=loss, weight=weight, preds=self.task.prediction(output), target=self.task.labels(y))
         return loss
 
     def training_step(self, batch: Batch | Chunk, batch_idx: int) -> dict[str, Tensor]:
@@ -94,8 +94,10 @@ class SupervisedModule(LightningModule):
         (config,) = self.trainer.lr_scheduler_configs
         scheduler, every_step = config.scheduler, config.interval == "step"
         losses, outputs, targets = [], [], []
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         for x, y in chunk.batches:
             x, y = x.to(self.device, non_blocking=True), y.to(self.device, non_blocking=True)
+            x, y = datamodule.on_after_batch_transfer((x, y), 0)
             loss, output = self.loss_and_output(x, y)
             optimizer.zero_grad()
             loss.sum().backward()  # a population has a loss for each of its members
@@ -114,7 +116,7 @@ class SupervisedModule(LightningModule):
         y = torch.cat(targets, dim=self.batch_dim)
         self._count_samples(y)
         predictions = self.task.prediction(torch.cat(outputs, dim=self.batch_dim))
-        self.train_metrics.update(value=all_losses, weight=sizes, preds=predictions, target=y)
+        self.train_metrics.update(value=all_losses, weight=sizes, preds=predictions, target=self.task.labels(y))
         return all_losses
 
     def _count_samples(self, y: Tensor) -> None:

@@ -16,9 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.budget import MAX_SECONDS, MIN_BYTES, Budget
 from kindling.checkpoints.format import load
-from kindling.config.construct import construct
 from kindling.data.identity import difference, identity, named
-from kindling.data.setup import keep_in_precision, set_up_once
+from kindling.data.setup import make_datamodule
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
 from kindling.files import read_json
@@ -126,9 +125,7 @@ class Run:
     @cached_property
     def described(self) -> Any:
         """The datamodule as the checkpoint describes it, without its rows."""
-        datamodule: Any = construct("data", self.cfg.data)
-        set_up_once(datamodule, self.cfg.seed)
-        keep_in_precision(datamodule, self.cfg.trainer.get("precision"))
+        datamodule = make_datamodule(self.cfg)
         saved = self._content["config"]["data"]["_target_"]
         if self.cfg.data._target_ == saved:
             for name, value in self._content.get("data", {}).get("attributes", {}).items():

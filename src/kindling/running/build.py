@@ -30,7 +30,7 @@ from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
-from kindling.data.setup import attribute, keep_in_precision, set_up_once, set_up_where_told
+from kindling.data.setup import attribute, make_datamodule, set_up_where_told
 from kindling.data.tabular import TabularDataModule
 from kindling.errors import UserError, listed
 from kindling.models.base import SupervisedModule
@@ -74,9 +74,7 @@ def build(
     """
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")  # TensorFloat-32 where a GPU has it; nothing changes elsewhere
-    datamodule = construct("data", cfg.data)
-    set_up_once(datamodule, cfg.seed)
-    keep_in_precision(datamodule, cfg.trainer.get("precision"))
+    datamodule = make_datamodule(cfg)
     if checkpoint and isinstance(datamodule, TabularDataModule):
         describe(datamodule, load(checkpoint), checkpoint)  # the columns that the model learns from stay
         attribute(datamodule, "splits", needed=True)
