@@ -17,7 +17,13 @@ from kindling.config.signatures import INSTANTIATE_KEYS
 from kindling.errors import UserError
 
 # What a section of the config has to describe, for those that Lightning would ask for methods without looking.
-KINDS = {"data": LightningDataModule, "callbacks": Callback, "logger": Logger, "trainer": Trainer, "augmentation": nn.Module}
+KINDS = {
+    "data": LightningDataModule,
+    "callbacks": Callback,
+    "logger": Logger,
+    "trainer": Trainer,
+    "augmentation": nn.Module,
+}
 
 
 ABOUT_ARGUMENTS = ValueError | TypeError | MisconfigurationException | ModuleNotFoundError

@@ -71,7 +71,6 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
             yield f"{path}.{key}: {target.__name__} has no such argument{did_you_mean(str(key), valid)}"
     for name in valid:
         required = parameters[name].default is inspect.Parameter.empty and path != "model"  # the data may have it
-        required &= (path, name) != ("data", "augmentation")  # likewise the run
         if required and name not in node and not (path == "scheduler" and name in RUN_LENGTH):
             yield f"{path}.{name}: a value is required by {target.__name__}"
 

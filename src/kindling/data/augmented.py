@@ -43,7 +43,10 @@ class AugmentedDataModule(LightningDataModule):
                 f"augmentation: is for images, rows of shape (channels, height, width); those of {type(self).__name__} "
                 f"have the shape {tuple(x.shape[1:])}"
             )
-        black, white = (torch.as_tensor(value).to(x.device) if isinstance(value, Tensor) else value for value in self.black_and_white())
+        black, white = (
+            torch.as_tensor(value).to(x.device) if isinstance(value, Tensor) else value
+            for value in self.black_and_white()
+        )
         before, num_rows = x.dtype, x.shape[:-3]
         images = (x.float() if before in LOW_PRECISION else x).flatten(0, -4)
         images, y = augmentation(
@@ -54,7 +57,9 @@ class AugmentedDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         assert self.trainer is not None
-        if self.augmentation and self.trainer.training and not isinstance(batch, Chunk):  # whose batches come one by one
+        if (
+            self.augmentation and self.trainer.training and not isinstance(batch, Chunk)
+        ):  # whose batches come one by one
             x, y, *others = batch
             if others and self.augmentation.mixes:
                 raise UserError(

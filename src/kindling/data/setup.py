@@ -25,7 +25,8 @@ def make_datamodule(cfg: DictConfig) -> Any:
     if takes_augmentation(OmegaConf.to_container(cfg.data)):  # type: ignore[arg-type]
         nodes = {name: node for name, node in cfg.augmentation.items() if node is not None}
         transforms = {name: construct(f"augmentation.{name}", node) for name, node in nodes.items()}
-        handed_over["augmentation"] = Augmentation(transforms) if transforms else None
+        if transforms:
+            handed_over["augmentation"] = Augmentation(transforms)
     datamodule = construct("data", cfg.data, **handed_over)
     set_up_once(datamodule, cfg.seed)
     keep_in_precision(datamodule, cfg.trainer.get("precision"))

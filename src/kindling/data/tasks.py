@@ -16,8 +16,8 @@ class Task(nn.Module):
     """Stands between a model's output and the data's targets y.
 
     `target(y)` is what the loss compares the output with, `prediction(output)` is what the user wants to know,
-    in the units of y. `metrics()` are updated with `prediction(output)` and `labels(y)`. `arguments()` are those that it was
-    made with, as plain data.
+    in the units of y. `metrics()` are updated with `prediction(output)` and `labels(y)`. `arguments()` are those that
+    it was made with, as plain data.
     """
 
     name: ClassVar[str]
@@ -27,6 +27,10 @@ class Task(nn.Module):
         raise NotImplementedError
 
     def prediction(self, output: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def output(self, prediction: Tensor) -> Tensor:
+        """One that has this prediction."""
         raise NotImplementedError
 
     def labels(self, y: Tensor) -> Tensor:
@@ -80,6 +84,9 @@ class Regression(Task):
     def prediction(self, output: Tensor) -> Tensor:
         return output * self.std + self.mean
 
+    def output(self, prediction: Tensor) -> Tensor:
+        return self.target(prediction)
+
     def metrics(self) -> dict[str, Metric]:
         return {
             "mae": MeanAbsoluteError(num_outputs=1),
@@ -108,6 +115,9 @@ class Binary(Task):
     def prediction(self, output: Tensor) -> Tensor:
         return output.squeeze(-1).sigmoid()
 
+    def output(self, prediction: Tensor) -> Tensor:
+        return prediction.logit(eps=torch.finfo(prediction.dtype).eps).unsqueeze(-1)
+
     def labels(self, y: Tensor) -> Tensor:
         return (y > 0.5).long() if y.is_floating_point() else y
 
@@ -133,6 +143,9 @@ class Multiclass(Task):
 
     def prediction(self, output: Tensor) -> Tensor:
         return output.softmax(dim=-1)
+
+    def output(self, prediction: Tensor) -> Tensor:
+        return prediction.clamp_min(torch.finfo(prediction.dtype).tiny).log()
 
     def labels(self, y: Tensor) -> Tensor:
         return y.argmax(dim=-1) if y.is_floating_point() else y

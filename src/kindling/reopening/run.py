@@ -191,11 +191,15 @@ class Run:
             raise UserError(f"{self.cfg.model._target_}: has no method predictor; see predictions()")
         return self.model.predictor(self.described)
 
-    def evaluate(self, split: SplitName = "test") -> dict[str, float]:
-        """The metrics of a split; on the device and in the precision of the run they are the run's, to the digit."""
+    def evaluate(self, split: SplitName = "test", tta: int | None = None) -> dict[str, float]:
+        """The metrics of a split; on the device and in the precision of the run they are the run's, to the digit.
+
+        Args:
+            tta: augmented copies of each image, whose predictions are averaged with that for the image itself.
+        """
         from kindling.reopening.evaluate import evaluate
 
-        return evaluate(self, split)
+        return evaluate(self, split, tta)
 
     def predictions(self, source: str | Path | None = None, invert: bool = False) -> "pd.DataFrame":
         """A row for each one of a split, with its true value where that is known, or of new inputs, in their order.

@@ -38,6 +38,7 @@ from kindling.models.build import model_maker
 from kindling.population.build import populate
 from kindling.population.callbacks import member_callbacks
 from kindling.reopening.run import describe
+from kindling.running.augmentation import check_augmentation
 from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
 from kindling.running.outlook import Outlook
@@ -86,6 +87,7 @@ def build(
     chosen = {name: construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None}
     check_callbacks(cfg, model, chosen)
     set_up_where_told(datamodule)
+    check_augmentation(datamodule, model)
     cfg.data.update({key: value for key, value in abilities.resolved(datamodule).items() if key in cfg.data})
     if cfg.compile:
         model.compile()  # in place: the names in checkpoints stay
