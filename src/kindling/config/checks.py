@@ -110,7 +110,9 @@ def _idle_problems(cfg: DictConfig, asked: Asked) -> Iterator[str]:
 def _augmentation_problems(cfg: dict[str, Any], asked: Asked) -> Iterator[str]:
     if any(cfg["augmentation"].values()) and not takes_augmentation(cfg["data"]):
         texts = [text for text in asked.overrides if re.match("[+~]*augmentation[=.]", text)]
-        for text in texts or ["augmentation"]:
+        if asked.choices and not texts:  # it is an experiment's or the model's; a run on other data is only evaluated
+            texts = ["augmentation"]
+        for text in texts:
             yield f"{text}: would do nothing, since {cfg['data']['_target_']} takes no augmentation; leave it out"
 
 

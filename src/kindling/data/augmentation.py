@@ -95,29 +95,28 @@ class Elastic(nn.Module):
     """Each pixel moved a little, its neighbours with it (Simard et al., 2003).
 
     Args:
-        alpha: how far, in pixels, before it is smoothed: with sigma 4 a pixel moves by about alpha / 25.
-        sigma: width of the Gaussian that smooths, in pixels.
+        alpha: how far, as a share of width and height: the standard deviation.
+        sigma: the width of the Gaussian by which neighbours move alike, as a share of width and height.
     """
 
-    def __init__(self, alpha: NonNegativeFloat = 34.0, sigma: PositiveFloat = 4.0) -> None:
+    def __init__(self, alpha: NonNegativeFloat = 0.04, sigma: PositiveFloat = 0.15) -> None:
         super().__init__()
         self.alpha, self.sigma = alpha, sigma
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
-        moves = torch.rand(len(x), 2, height, width, device=x.device, dtype=x.dtype) * 2 - 1
+        moves = torch.randn(len(x), 2, height, width, device=x.device, dtype=x.dtype)
         for size in (width, height):  # each dimension is the last in its turn
             moves = (moves @ self.smoothing(size, x)).transpose(-1, -2)
-        step = 2 * self.alpha / torch.tensor([width, height], device=x.device, dtype=x.dtype)
         here = torch.eye(2, 3, device=x.device, dtype=x.dtype).expand(len(x), 2, 3)
-        grid = F.affine_grid(here, list(x.shape), align_corners=False) + moves.permute(0, 2, 3, 1) * step
+        grid = F.affine_grid(here, list(x.shape), align_corners=False) + 2 * self.alpha * moves.permute(0, 2, 3, 1)
         return F.grid_sample(x, grid, align_corners=False)
 
     def smoothing(self, size: int, x: Tensor) -> Tensor:
-        """(size, size), whose columns are the weights of the places around each."""
-        place = torch.arange(size, device=x.device, dtype=x.dtype)
+        """(size, size), whose columns are the weights of the places around each: a variance of 1 remains 1."""
+        place = torch.arange(size, device=x.device, dtype=x.dtype) / size
         weights = torch.exp(-((place[:, None] - place) ** 2) / (2 * self.sigma**2))
-        return weights / weights.sum(dim=0)
+        return weights / weights.norm(dim=0)
 
 
 def boxes(height: Tensor, width: Tensor, x: Tensor) -> Tensor:
