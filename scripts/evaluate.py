@@ -1,7 +1,8 @@
-"""The metrics of a finished run. python scripts/evaluate.py RUN [split=val] [KEY=VALUE ...] [--json]
+"""The metrics of a finished run. python scripts/evaluate.py RUN [split=val] [tta=8] [KEY=VALUE ...] [--json]
 
 RUN is a run folder (its best checkpoint is taken) or a checkpoint. Overrides are those of train.py:
-trainer.accelerator=cpu, data.batch_size=1000, data=fashion_mnist, data.path=other.csv.
+trainer.accelerator=cpu, data.batch_size=1000, data=fashion_mnist, data.path=other.csv. With tta=8 the metrics are those
+of mean predictions, for each image and 8 copies that the augmentation of the run has changed (not mixup and cutmix).
 """
 
 import argparse
@@ -27,7 +28,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         if split not in get_args(SplitName):
             names = get_args(SplitName)
             raise UserError(f"split={split}: should be one of {', '.join(names)}{did_you_mean(split, names)}")
-        metrics = Run(args.run, [text for text in args.overrides if not text.startswith("split=")]).evaluate(split)
+        tta = [text.removeprefix("tta=") for text in args.overrides if text.startswith("tta=")]
+        if tta and not tta[-1].isdecimal():
+            raise UserError(f"tta={tta[-1]}: should be a whole number from 1, of augmented copies")
+        overrides = [text for text in args.overrides if not text.startswith(("split=", "tta="))]
+        metrics = Run(args.run, overrides).evaluate(split, int(tta[-1]) if tta else None)
         if args.json:
             print(json.dumps(metrics, indent=2))
         else:

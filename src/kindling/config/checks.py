@@ -1,5 +1,6 @@
 """A composed config, checked against the signatures that it will call, before anything is built from it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -15,7 +16,7 @@ from kindling.budget import MAX_SECONDS, Budget, of_machine
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
 from kindling.config.overrides import PARTS
-from kindling.config.signatures import length_argument, section_problems, wanted
+from kindling.config.signatures import length_argument, section_problems, takes_augmentation, wanted
 from kindling.errors import did_you_mean, some
 
 ACCELERATORS = {
@@ -27,7 +28,18 @@ ACCELERATORS = {
 }
 
 MAX_WORKERS = 1024
-SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "metrics", "model"]
+SECTIONS = [
+    "data",
+    "augmentation",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "trainer",
+    "logger",
+    "callbacks",
+    "metrics",
+    "model",
+]
 CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 SETTINGS = [
     *CHOICES,
@@ -62,6 +74,8 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
         found += _pair_problems(plain, asked)
     if "model" in sound:
         found += _idle_problems(cfg, asked)
+    if "data" in sound:
+        found += _augmentation_problems(plain, asked)
     if "trainer" in sound:
         found += _limit_problems(plain["trainer"])
     scheduler = plain["scheduler"]
@@ -105,6 +119,15 @@ def _idle_problems(cfg: DictConfig, asked: Asked) -> Iterator[str]:
                 yield f"{text}: would do nothing, since {cfg.model._target_} takes no {part}; leave it out"
 
 
+def _augmentation_problems(cfg: dict[str, Any], asked: Asked) -> Iterator[str]:
+    if any(cfg["augmentation"].values()) and not takes_augmentation(cfg["data"]):
+        texts = [text for text in asked.overrides if re.match("[+~]*augmentation[=.]", text)]
+        if asked.choices and not texts:  # it is an experiment's or the model's; a run on other data is only evaluated
+            texts = ["augmentation"]
+        for text in texts:
+            yield f"{text}: would do nothing, since {cfg['data']['_target_']} takes no augmentation; leave it out"
+
+
 def _interpolated(node: Any, prefix: str = "") -> Iterator[str]:
     """The full keys whose values are ${...} of another key."""
     for key, value in node.items():
@@ -124,7 +147,7 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
             yield f"{key}: missing"
         elif key in SECTIONS and not isinstance(cfg[key], dict) and not (key in PARTS and cfg[key] is None):
             yield f"{key}={cfg[key]}: should be a section, with keys of its own"
-    for section in ("callbacks", "logger", "metrics"):
+    for section in ("callbacks", "logger", "augmentation", "metrics"):
         nodes = cfg.get(section)
         for name, node in nodes.items() if isinstance(nodes, dict) else ():
             if node is not None and not (isinstance(node, dict) and "_target_" in node):

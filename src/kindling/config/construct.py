@@ -11,13 +11,21 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
+from torch import nn
 from torchmetrics import Metric
 
 from kindling.config.signatures import INSTANTIATE_KEYS
 from kindling.errors import UserError
 
 # What a section of the config has to describe, for those that Lightning would ask for methods without looking.
-KINDS = {"data": LightningDataModule, "callbacks": Callback, "logger": Logger, "metrics": Metric, "trainer": Trainer}
+KINDS = {
+    "data": LightningDataModule,
+    "augmentation": nn.Module,
+    "callbacks": Callback,
+    "logger": Logger,
+    "metrics": Metric,
+    "trainer": Trainer,
+}
 
 
 ABOUT_ARGUMENTS = ValueError | TypeError | MisconfigurationException | ModuleNotFoundError

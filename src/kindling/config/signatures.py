@@ -97,6 +97,12 @@ def wanted(node: dict[str, Any]) -> dict[str, bool]:
     return found
 
 
+def takes_augmentation(data: dict[str, Any]) -> bool:
+    """Whether the run hands its augmentation over to the `data` node. One that is a text or a number is its own."""
+    parameter = signature(get_object(data["_target_"])).get("augmentation")
+    return parameter is not None and "augmentation" not in data and not _is_scalar(parameter.annotation)
+
+
 def _is_scalar(annotation: Any) -> bool:
     parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else [annotation]
     scalars = (str, int, float, bool, type(None))

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from kindling.data.augmented import AugmentedDataModule
 from kindling.data.base import InMemoryDataModule
 from kindling.data.pictures import read_images
 from kindling.data.splits import Split, SplitName, split_rows
@@ -15,7 +16,7 @@ from kindling.data.tasks import Multiclass
 Images = tuple[Tensor, Tensor]  # (N, H, W) bytes and (N,) labels
 
 
-class ImageDataModule(InMemoryDataModule):
+class ImageDataModule(AugmentedDataModule, InMemoryDataModule):
     """A subclass reads images and labels; x is (N, 1, H, W), its values from 0 for black to `white`."""
 
     tasks = ("multiclass",)
@@ -33,6 +34,11 @@ class ImageDataModule(InMemoryDataModule):
     def fit(self) -> None:
         mean, std = mean_and_std(self.splits["train"].x)
         self.splits = {name: replace(split, mean=mean, std=std) for name, split in self.splits.items()}
+
+    def black_and_white(self) -> tuple[float, float]:
+        state = self.state or self.state_dict()
+        mean, std = (0.0, 1.0) if state["mean"] is None else (state["mean"], state["std"])
+        return -mean / std, (self.white - mean) / std
 
     def read_inputs(self, path: Path) -> Tensor:
         """From a folder of images, or an array. In MNIST, strokes are white and the ground is black."""

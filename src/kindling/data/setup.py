@@ -11,8 +11,26 @@ import lightning as L
 import torch
 from filelock import FileLock
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from omegaconf import DictConfig, OmegaConf
 
+from kindling.config.construct import construct
+from kindling.config.signatures import takes_augmentation
+from kindling.data.augmentation import Augmentation
 from kindling.random_state import seeded
+
+
+def make_datamodule(cfg: DictConfig) -> Any:
+    """The data of a config, with its augmentation where they take one, to be set up once and in the run's precision."""
+    handed_over = {}
+    if takes_augmentation(OmegaConf.to_container(cfg.data)):  # type: ignore[arg-type]
+        nodes = {name: node for name, node in cfg.augmentation.items() if node is not None}
+        transforms = {name: construct(f"augmentation.{name}", node) for name, node in nodes.items()}
+        if transforms:
+            handed_over["augmentation"] = Augmentation(transforms)
+    datamodule = construct("data", cfg.data, **handed_over)
+    set_up_once(datamodule, cfg.seed)
+    keep_in_precision(datamodule, cfg.trainer.get("precision"))
+    return datamodule
 
 
 def set_up_once(datamodule: L.LightningDataModule, seed: int) -> None:

@@ -16,8 +16,8 @@ class Task(nn.Module):
     """Stands between a model's output and the data's targets y.
 
     `target(y)` is what the loss compares the output with, `prediction(output)` is what the user wants to know,
-    in the units of y. `metrics()` are updated with `prediction(output)` and y. `arguments()` are those that it was
-    made with, as plain data.
+    in the units of y. `metrics()` are updated with `prediction(output)` and `truth(y)`. `arguments()` are those that
+    it was made with, as plain data.
     """
 
     name: ClassVar[str]
@@ -28,6 +28,14 @@ class Task(nn.Module):
 
     def prediction(self, output: Tensor) -> Tensor:
         raise NotImplementedError
+
+    def output(self, prediction: Tensor) -> Tensor:
+        """One that has this prediction."""
+        raise NotImplementedError
+
+    def truth(self, y: Tensor) -> Tensor:
+        """y as metrics know it: the likeliest class, where mixed images have the probabilities of several."""
+        return y
 
     def metrics(self) -> dict[str, Metric]:
         raise NotImplementedError
@@ -80,6 +88,9 @@ class Regression(Task):
     def prediction(self, output: Tensor) -> Tensor:
         return output * self.std + self.mean
 
+    def output(self, prediction: Tensor) -> Tensor:
+        return self.target(prediction)
+
     def metrics(self) -> dict[str, Metric]:
         return {
             "mae": MeanAbsoluteError(num_outputs=1),
@@ -108,6 +119,12 @@ class Binary(Task):
     def prediction(self, output: Tensor) -> Tensor:
         return output.squeeze(-1).sigmoid()
 
+    def output(self, prediction: Tensor) -> Tensor:
+        return prediction.logit(eps=torch.finfo(prediction.dtype).eps).unsqueeze(-1)
+
+    def truth(self, y: Tensor) -> Tensor:
+        return (y > 0.5).long() if y.is_floating_point() else y
+
     def metrics(self) -> dict[str, Metric]:
         return {"acc": ProbabilityAccuracy()}
 
@@ -133,6 +150,12 @@ class Multiclass(Task):
 
     def prediction(self, output: Tensor) -> Tensor:
         return output.softmax(dim=-1)
+
+    def output(self, prediction: Tensor) -> Tensor:
+        return prediction.clamp_min(torch.finfo(prediction.dtype).tiny).log()
+
+    def truth(self, y: Tensor) -> Tensor:
+        return y.argmax(dim=-1) if y.is_floating_point() else y
 
     def metrics(self) -> dict[str, Metric]:
         return {"acc": MulticlassAccuracy(self.out_features, average="micro", validate_args=False)}

@@ -95,8 +95,8 @@ class SupervisedModule(LightningModule):
         x, y, *weight = batch
         loss, output = self.loss_and_output(x, y, *weight)
         with torch.no_grad():
-            counts = self.weight_of(y, *weight)
-            metrics.update(value=loss, weight=counts, preds=self.task.prediction(output), target=y)
+            counts, truth = self.weight_of(y, *weight), self.task.truth(y)
+            metrics.update(value=loss, weight=counts, preds=self.task.prediction(output), target=truth)
         return loss
 
     def training_step(self, batch: Batch | Chunk, batch_idx: int) -> dict[str, Tensor]:
@@ -111,8 +111,10 @@ class SupervisedModule(LightningModule):
         (config,) = self.trainer.lr_scheduler_configs
         scheduler, every_step = config.scheduler, config.interval == "step"
         losses, outputs, targets, weights = [], [], [], []
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         for batch in chunk.batches:
-            x, y, *weight = (part.to(self.device, non_blocking=True) for part in batch)
+            on_device = tuple(part.to(self.device, non_blocking=True) for part in batch)
+            x, y, *weight = datamodule.on_after_batch_transfer(on_device, 0)
             loss, output = self.loss_and_output(x, y, *weight)
             optimizer.zero_grad()
             loss.sum().backward()  # a population has a loss for each of its members
@@ -131,7 +133,7 @@ class SupervisedModule(LightningModule):
         self._count_samples(y)
         predictions = self.task.prediction(torch.cat(outputs, dim=self.batch_dim))
         counts = together(weights, self.device)
-        self.train_metrics.update(value=all_losses, weight=counts, preds=predictions, target=y)
+        self.train_metrics.update(value=all_losses, weight=counts, preds=predictions, target=self.task.truth(y))
         return all_losses
 
     def _count_samples(self, y: Tensor) -> None:

@@ -135,17 +135,17 @@ class BrierLoss(nn.Module):
     """Squared error of probabilities, summed over classes and averaged over rows (Brier, 1950).
 
     The 'L2 loss' of classic XOR and MNIST nets. Output (N, 1) with target (N, 1) of 0 and 1 counts the one
-    probability; output (N, C) with class indices (N,) counts all C.
+    probability; output (N, C) with class indices (N,), or with probabilities (N, C), counts all C.
     """
 
     tasks = ("binary", "multiclass")
     reduction = "mean"
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        if target.is_floating_point():
+        if target.is_floating_point() and output.shape[1] == 1:
             return F.mse_loss(output.sigmoid(), target, reduction=self.reduction)
-        one_hot = F.one_hot(target, output.shape[1])
-        values = torch.sum((output.softmax(dim=1) - one_hot) ** 2, dim=1)
+        wanted = target if target.is_floating_point() else F.one_hot(target, output.shape[1])
+        values = torch.sum((output.softmax(dim=1) - wanted) ** 2, dim=1)
         return values if self.reduction == "none" else values.mean()
 
 

@@ -11,6 +11,7 @@ from kindling.config.construct import construct
 from kindling.data.splits import SplitName
 from kindling.errors import UserError
 from kindling.random_state import seeded
+from kindling.reopening.tta import averaged
 
 if TYPE_CHECKING:
     from kindling.reopening.run import Run
@@ -22,13 +23,13 @@ MEASURED_BY = {
 }
 
 
-def evaluate(run: "Run", split: SplitName) -> dict[str, float]:
+def evaluate(run: "Run", split: SplitName, tta: int | None) -> dict[str, float]:
     """Raises:
-    UserError: where nothing measures that split.
+    UserError: where nothing measures that split, or nothing says what `tta` augments with.
     """
     torch.set_float32_matmul_precision("high")
     trainer = construct("trainer", run.cfg.trainer, logger=False)
-    model = copy.deepcopy(run.model)  # which another precision may change
+    model = copy.deepcopy(run.model) if tta is None else averaged(run, tta)  # which another precision may change
     if not str(run.cfg.trainer.get("precision")).startswith(("64", "16-true", "bf16-true")):
         model.float()
     if offers(run.described, "evaluation_loader") and is_overridden("test_step", model):  # the test, of any split

@@ -16,9 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling.budget import MAX_SECONDS, MIN_BYTES, Budget
 from kindling.checkpoints.format import load
-from kindling.config.construct import construct
 from kindling.data.identity import difference, identity, named
-from kindling.data.setup import keep_in_precision, set_up_once
+from kindling.data.setup import make_datamodule
 from kindling.data.splits import SplitName
 from kindling.errors import UserError, shown
 from kindling.files import read_json
@@ -126,9 +125,7 @@ class Run:
     @cached_property
     def described(self) -> Any:
         """The datamodule as the checkpoint describes it, without its rows."""
-        datamodule: Any = construct("data", self.cfg.data)
-        set_up_once(datamodule, self.cfg.seed)
-        keep_in_precision(datamodule, self.cfg.trainer.get("precision"))
+        datamodule = make_datamodule(self.cfg)
         saved = self._content["config"]["data"]["_target_"]
         if self.cfg.data._target_ == saved:
             for name, value in self._content.get("data", {}).get("attributes", {}).items():
@@ -194,11 +191,15 @@ class Run:
             raise UserError(f"{self.cfg.model._target_}: has no method predictor; see predictions()")
         return self.model.predictor(self.described)
 
-    def evaluate(self, split: SplitName = "test") -> dict[str, float]:
-        """The metrics of a split; on the device and in the precision of the run they are the run's, to the digit."""
+    def evaluate(self, split: SplitName = "test", tta: int | None = None) -> dict[str, float]:
+        """The metrics of a split; on the device and in the precision of the run they are the run's, to the digit.
+
+        Args:
+            tta: augmented copies of each image, whose predictions are averaged with that for the image itself.
+        """
         from kindling.reopening.evaluate import evaluate
 
-        return evaluate(self, split)
+        return evaluate(self, split, tta)
 
     def predictions(self, source: str | Path | None = None, invert: bool = False) -> "pd.DataFrame":
         """A row for each one of a split, with its true value where that is known, or of new inputs, in their order.

@@ -30,7 +30,7 @@ from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
-from kindling.data.setup import attribute, keep_in_precision, set_up_once, set_up_where_told
+from kindling.data.setup import attribute, make_datamodule, set_up_where_told
 from kindling.data.tabular import TabularDataModule
 from kindling.errors import UserError, listed
 from kindling.models.base import SupervisedModule
@@ -38,6 +38,7 @@ from kindling.models.build import model_maker
 from kindling.population.build import populate
 from kindling.population.callbacks import member_callbacks
 from kindling.reopening.run import describe
+from kindling.running.augmentation import check_augmentation
 from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
 from kindling.running.outlook import Outlook
@@ -74,9 +75,7 @@ def build(
     """
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")  # TensorFloat-32 where a GPU has it; nothing changes elsewhere
-    datamodule = construct("data", cfg.data)
-    set_up_once(datamodule, cfg.seed)
-    keep_in_precision(datamodule, cfg.trainer.get("precision"))
+    datamodule = make_datamodule(cfg)
     if checkpoint and isinstance(datamodule, TabularDataModule):
         describe(datamodule, load(checkpoint), checkpoint)  # the columns that the model learns from stay
         attribute(datamodule, "splits", needed=True)
@@ -88,6 +87,7 @@ def build(
     chosen = {name: construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None}
     check_callbacks(cfg, model, chosen)
     set_up_where_told(datamodule)
+    check_augmentation(datamodule, model)
     cfg.data.update({key: value for key, value in abilities.resolved(datamodule).items() if key in cfg.data})
     if cfg.compile:
         model.compile()  # in place: the names in checkpoints stay

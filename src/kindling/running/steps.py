@@ -5,11 +5,13 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler, ModelCheckpoint, ProgressBar
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig
 
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.config.checks import several_processes
+from kindling.data.augmented import AugmentedDataModule
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError
 from kindling.models.base import SupervisedModule
@@ -41,6 +43,7 @@ INDIFFERENT = {
     "precision",
     "strategy",
 }
+OF_BATCHES = (L.LightningDataModule, AugmentedDataModule)  # whose hooks take the batches of a chunk one by one
 # What a model or a callback may do at each step; with several steps in a call it would not be asked.
 PER_STEP_HOOKS = [
     "on_train_batch_start",
@@ -50,6 +53,7 @@ PER_STEP_HOOKS = [
     "on_before_optimizer_step",
     "on_before_zero_grad",
 ]
+BATCH_HOOKS = ["on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer"]
 PER_STEP_METHODS = ["step", "training_step", "configure_optimizers", "optimizer_step", "lr_scheduler_step", "backward"]
 
 
@@ -84,6 +88,11 @@ def _obstacles(cfg: DictConfig, model: L.LightningModule, datamodule: Any, callb
     for name in [*PER_STEP_HOOKS, *PER_STEP_METHODS]:
         if getattr(type(model), name) is not getattr(SupervisedModule, name):
             yield f"the model's own {name}"
+    for name in BATCH_HOOKS:
+        if is_overridden(name, model):
+            yield f"the model's own {name}"
+        if getattr(type(datamodule), name) not in (getattr(cls, name) for cls in OF_BATCHES):
+            yield f"the data's own {name}"
     for callback in callbacks:
         if isinstance(callback, GradientAccumulationScheduler):
             yield "gradients that are accumulated"

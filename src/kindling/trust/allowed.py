@@ -22,6 +22,7 @@ from torchmetrics import Metric
 DEFINED_IN: dict[str, type | tuple[type, ...]] = {
     "kindling.models.losses": nn.Module,
     "kindling.models": L.LightningModule,
+    "kindling.data.augmentation": nn.Module,
     "kindling.data": L.LightningDataModule,
     "kindling.running.callbacks": Callback,
     "kindling.running.figures": Callback,

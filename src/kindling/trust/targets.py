@@ -40,7 +40,7 @@ def own_packages() -> set[str]:
 
 def unknown_packages(config: Any, allowed_packages: Collection[str] = ()) -> set[str]:
     """The packages that a run is made of and that `problems` will not let a checkpoint name."""
-    modules = {target.rpartition(".")[0] for key in BUILT for target in _targets(config.get(key))}
+    modules = {target.rpartition(".")[0] for key in (*BUILT, "augmentation") for target in _targets(config.get(key))}
     known = {*allowed_packages, *own_packages()}
     packages = {module.partition(".")[0] for module in modules if module and not allowed_module(module, known)}
     return packages - OWNED
