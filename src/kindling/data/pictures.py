@@ -32,8 +32,8 @@ def image_files(folder: Path) -> list[Path]:
 def read_images(
     folder: Path, row_shape: list[int], white: int, light_ground: bool = False, draft: bool = False
 ) -> Tensor:
-    """The image files of a folder by name, scaled to (C, H, W), in grey or, where C is 3, in colour: from 0 for black to
-    `white`.
+    """The image files of a folder by name, scaled to (C, H, W), in grey or, where C is 3, in colour: 0 is black and
+    `white` white.
 
     What is transparent is black, or white on a light ground.
 
