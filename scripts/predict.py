@@ -3,8 +3,8 @@
 RUN is a run folder (its best checkpoint is taken) or a checkpoint, which needs neither its folder nor its data.
 The input is the test split, or
   a CSV file: the columns that the model was trained on, in any order, others are ignored;
-  a folder of PNG and JPEG images, made grey and scaled to the model's size: light strokes on a dark ground,
-  as in MNIST, or with --invert the other way round; what is transparent is ground;
+  a folder of images (PNG, JPEG, ...), scaled to the model's size, in grey where it takes grey: of MNIST, light
+  strokes on a dark ground, or with --invert the other way round; what is transparent is ground;
   a .npy file: one row of numbers for each row of predictions.
 The output has a row for each of the input: the class and all probabilities, or the value in the target's units.
 """

@@ -327,7 +327,7 @@ def test_every_place_of_a_test_score_says_where_the_rows_are_the_same(
     y, classes = data.splits["test"].y, ["a", "b", "c"]
     figure = pictures.confusion_matrix(y, y, classes, same_rows=True)
     assert figure.axes[0].get_title() == "test split: 30 of 30 right,\nthe same rows as in training"
-    figure = pictures.worst_mistakes(torch.eye(3)[y], data.splits["test"], classes, same_rows=True)
+    figure = pictures.worst_mistakes(torch.eye(3)[y], y, {0: data.raw_row("test", 0)}, classes, same_rows=True)
     assert "the same rows" in figure.get_suptitle()
 
 

@@ -17,6 +17,11 @@ OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACC
 class UserError(Exception):
     """A mistake in the input, the configuration or the machine. The message is all that the user sees of it."""
 
+    def __str__(self) -> str:
+        """A DataLoader hands on what its worker raised with the worker's traceback before the sentence."""
+        text = super().__str__()
+        return text.rpartition(f"\n{__name__}.UserError: ")[2].rstrip() if text.startswith("Caught ") else text
+
 
 class Refused(UserError):  # noqa: N818  # the word of the docs
     """A run that was to go on does not, before its next step: its folder stays as it was."""

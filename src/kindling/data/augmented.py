@@ -1,6 +1,6 @@
 """Training batches of images that are augmented on their device."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning import LightningDataModule
@@ -21,13 +21,17 @@ class AugmentedDataModule(LightningDataModule):
         augmentation: of the section of that name, which the run hands over; None: batches stay as they are.
     """
 
+    white: ClassVar[int] = 1  # of images as they are kept; black is 0
+
     def __init__(self, augmentation: Augmentation | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.augmentation = augmentation
 
     def black_and_white(self) -> tuple[Any, Any]:
-        """What stands for them in a batch: numbers, or tensors (C, 1, 1)."""
-        return 0.0, 1.0
+        """What stands for 0 and `white` in a batch, once it is standardised: numbers, or tensors (C, 1, 1)."""
+        state = getattr(self, "state", None) or self.state_dict()
+        mean, std = state.get("mean"), state.get("std")
+        return (0.0, float(self.white)) if mean is None else (-mean / std, (self.white - mean) / std)
 
     def augment(self, x: Tensor, y: Tensor, augmentation: Augmentation | None = None) -> tuple[Tensor, Tensor]:
         """A batch, standardised as the loaders give it: x (N, C, H, W), or with a dimension of members before.

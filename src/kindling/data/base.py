@@ -3,24 +3,21 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from math import prod
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from lightning import LightningDataModule
 from pydantic import Field, NonNegativeInt, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
-from kindling.data import inputs
 from kindling.data.identity import digest
 from kindling.data.loader import BatchLoader, fits
-from kindling.data.splits import Split, SplitName, check_weights, with_fold
-from kindling.data.tasks import Regression, Task, restored
+from kindling.data.splits import Split, SplitName, check_fold, check_weights, with_fold
+from kindling.data.supervised import SupervisedDataModule
+from kindling.data.tasks import Regression, Task
 from kindling.errors import UserError
 
 
-class InMemoryDataModule(LightningDataModule):
+class InMemoryDataModule(SupervisedDataModule):
     """A subclass names its `tasks` and loads its splits; everything else about batches is here.
 
     Args:
@@ -41,14 +38,8 @@ class InMemoryDataModule(LightningDataModule):
         UserError: where there is no such fold.
     """
 
-    tasks: ClassVar[tuple[str, ...]]
-    source: str = "in memory"  # where the data came from, for the record
-    digest: str | None = None  # of the rows, once they are loaded
-    same_rows: bool = False  # whether the test split is the training split
-    task: Task
+    source = "in memory"
     splits: dict[SplitName, Split]
-    state: dict[str, Any] | None = None  # out of a checkpoint
-    row_dtype: torch.dtype = torch.float32  # of numbers that are no tokens: that of the run, where it is double
 
     def __init__(
         self,
@@ -61,8 +52,7 @@ class InMemoryDataModule(LightningDataModule):
         num_folds: Annotated[int, Field(ge=2)] = 5,
     ) -> None:
         super().__init__()
-        if fold is not None and not 0 <= fold < num_folds:
-            raise UserError(f"data.fold={fold}: should be from 0 to {num_folds - 1}, for data.num_folds={num_folds}")
+        check_fold(fold, num_folds)
         self.batch_size = batch_size
         self.seed = seed
         self.num_repeats = num_repeats
@@ -87,15 +77,6 @@ class InMemoryDataModule(LightningDataModule):
             yield from (name, split.x, split.y)
             yield from () if split.weight is None else (split.weight,)
         yield from getattr(getattr(self, "task", None), "classes", ())
-
-    def setup(self, stage: str | None = None) -> None:
-        if not hasattr(self, "splits"):
-            before = vars(self).copy()
-            try:
-                self._prepare()
-            except BaseException:
-                self.__dict__ = before  # half prepared is not prepared: in a notebook there may be a second attempt
-                raise
 
     def groups(self) -> Tensor | None:
         """A number for each row of training, then of validation: those with equal ones stay in one fold."""
@@ -126,85 +107,33 @@ class InMemoryDataModule(LightningDataModule):
             )
         self.splits = with_fold(self.splits, fold, self.num_folds, name, self.groups())
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a model needs of the data besides their rows, as plain data: every checkpoint carries it."""
+    def _rows(self) -> tuple[list[int], torch.dtype, Any, Any]:
         train = self.splits["train"]
-        shape = list(train.x.shape[1:])
-        tokens = train.mean is None and not train.x.is_floating_point()  # whole numbers, which stay such
-        return {
-            "row_shape": shape,
-            "mean": train.mean,
-            "std": train.std,
-            "tokens": tokens,
-            "task": self.task.state(),
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Rows that are loaded later are prepared as those were that the model learned from; if ever they are."""
-        if not hasattr(self, "splits"):
-            if not all(isinstance(state_dict[key], float | int | Tensor | None) for key in ("mean", "std")):
-                raise TypeError("mean and std should be numbers")
-            self.state = state_dict
-            self.task = restored(state_dict["task"])
+        return list(train.x.shape[1:]), train.x.dtype, train.mean, train.std
 
     def _fit_in(self, task: Task) -> None:
         """Put the checkpoint's task and statistics in the place of those that these rows have."""
+        self.check_fit(task, self._rows()[0])
         assert self.state is not None
-        loaded, shape = self.task, self.splits["train"].x.shape[1:]
-        if type(loaded) is not type(task) or loaded.out_features != task.out_features:
-            raise UserError(
-                f"data: are {loaded.name} with {loaded.out_features} outputs, and the model has learned "
-                f"{task.name} with {task.out_features}"
-            )
-        if list(shape) != self.state["row_shape"]:
-            raise UserError(f"data: have rows of shape {list(shape)}, and the model takes {self.state['row_shape']}")
         mean, std = self.state["mean"], self.state["std"]
         self.task = task
         self.splits = {name: replace(split, mean=mean, std=std) for name, split in self.splits.items()}
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Rows of each split."""
-        return {name: len(split.x) for name, split in self.splits.items()}
 
     @property
     def class_counts(self) -> list[Any] | None:
         """Rows of training by class; of several labels, a pair for each: those without it, and with it."""
         return self.task.counts(self.splits["train"].y)
 
-    @property
-    def row_shape(self) -> list[int]:
-        """Of one row of x."""
-        return list(self.state["row_shape"] if self.state else self.splits["train"].x.shape[1:])
-
-    def read_inputs(self, path: Path) -> Tensor:
-        """New rows of x from a file, as they are before they are standardised: `row_dtype`, or int64 tokens, (N, ...).
-
-        Raises:
-            UserError: where they cannot be read, or are not what the model takes.
-        """
-        tokens = bool((self.state or self.state_dict()).get("tokens"))
-        return inputs.read_array(path, self.row_shape, torch.int64 if tokens else self.row_dtype)
-
     def raw_inputs(self, split: SplitName) -> Tensor:
-        """The x of a split as `read_inputs` would give them."""
         x = self.splits[split].x
         return x if self.state_dict()["tokens"] else x.to(self.row_dtype)
 
-    def preprocessing(self) -> nn.Module:
-        """From what `read_inputs` gives to what the model takes."""
-        state = self.state or self.state_dict()
-        if state["mean"] is None:
-            return nn.Identity()
-        return inputs.Standardize(torch.tensor(state["mean"]), torch.tensor(state["std"]))
+    def raw_row(self, split: SplitName, row: int) -> Tensor:
+        return self.splits[split].x[row]
 
-    @property
-    def in_features(self) -> int:
-        return prod(self.row_shape)
-
-    @property
-    def out_features(self) -> int:
-        return self.task.out_features
+    def batches(self, split: SplitName) -> Iterator[tuple[Tensor, Tensor]]:
+        rows_of_split = self.splits[split]
+        return (rows_of_split[rows] for rows in torch.arange(len(rows_of_split)).split(1024))
 
     def _loader(self, split: Split, train: bool = False) -> BatchLoader:
         trainer = self.trainer
@@ -232,20 +161,3 @@ class InMemoryDataModule(LightningDataModule):
             num_workers=0 if resident and device.type != "cpu" else min(self.num_workers, os.cpu_count() or 1),
             pin_memory=device.type == "cuda" and not resident,
         )
-
-    def train_dataloader(self) -> BatchLoader:
-        return self._loader(self.splits["train"], train=True)
-
-    def val_dataloader(self) -> BatchLoader:
-        return self._loader(self.splits["val"])
-
-    def test_dataloader(self) -> BatchLoader:
-        return self._loader(self.splits["test"])
-
-    def predict_dataloader(self) -> BatchLoader:
-        """The rows of the test split."""
-        return self.test_dataloader()
-
-    def evaluation_loader(self, split: SplitName) -> BatchLoader:
-        """The batches of any split, as those of the test are read."""
-        return self._loader(self.splits[split])

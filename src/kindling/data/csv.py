@@ -4,16 +4,15 @@ import logging
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from kindling.config.quoting import argument
 from kindling.data import checks
 from kindling.data.columns import converted, find_reading, idle, is_text, read_columns
-from kindling.data.divided import Division, Rows
+from kindling.data.divided import Division, Rows, Size
 from kindling.data.encoder import numbers
 from kindling.data.reading import read_table, restored
 from kindling.data.tabular import TabularDataModule
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Column = str | int  # a name of digits is a number on the command line
-Size = Annotated[float, Field(gt=0, lt=1)] | PositiveInt | None
 
 
 class CSV(TabularDataModule):

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+from pydantic import Field, PositiveInt
 
 from kindling.data.splits import SPLIT_SEED, SplitName, at_random
 from kindling.errors import UserError, shown
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Rows = dict[SplitName, np.ndarray]
+Size = Annotated[float, Field(gt=0, lt=1)] | PositiveInt | None  # rows, or their share
 WORDS: dict[str, SplitName] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),

@@ -35,11 +35,6 @@ class ImageDataModule(AugmentedDataModule, InMemoryDataModule):
         mean, std = mean_and_std(self.splits["train"].x)
         self.splits = {name: replace(split, mean=mean, std=std) for name, split in self.splits.items()}
 
-    def black_and_white(self) -> tuple[float, float]:
-        state = self.state or self.state_dict()
-        mean, std = (0.0, 1.0) if state["mean"] is None else (state["mean"], state["std"])
-        return -mean / std, (self.white - mean) / std
-
     def read_inputs(self, path: Path) -> Tensor:
         """From a folder of images, or an array. In MNIST, strokes are white and the ground is black."""
         if not path.is_dir():

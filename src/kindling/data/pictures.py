@@ -1,4 +1,4 @@
-"""Image files in grey, as a viewer shows them, whatever they are made of."""
+"""Image files in grey or colour, as a viewer shows them, whatever they are made of."""
 
 import warnings
 from pathlib import Path
@@ -15,7 +15,7 @@ from kindling.files import check_file
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-IMAGES = {".png", ".jpg", ".jpeg"}
+IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # whatever the name says; of the others, some start programs
 MAX_FILE = 2**26  # bytes
 MAX_PIXELS = 100_000_000
@@ -23,29 +23,37 @@ OF_8_BITS = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CM
 
 
 def image_files(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES)
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGES and file.name[0] != ".")
     if not files:
         raise UserError(f"{folder}: there are no images in it; it should hold .png or .jpg files")
     return files
 
 
-def read_images(folder: Path, row_shape: list[int], white: int, light_ground: bool = False) -> Tensor:
-    """The PNG and JPEG files of a folder by name, in grey, scaled to (1, H, W): 0 is black, `white` is white.
+def read_images(
+    folder: Path, row_shape: list[int], white: int, light_ground: bool = False, draft: bool = False
+) -> Tensor:
+    """The image files of a folder by name, scaled to (C, H, W), in grey or, where C is 3, in colour: 0 is black and
+    `white` white.
 
     What is transparent is black, or white on a light ground.
 
     Raises:
         UserError: where there are none, or one cannot be read.
     """
-    height, width = row_shape[-2:]
+    channels, height, width = row_shape
     files = image_files(folder)
-    check_size(folder, [len(files), height, width])
-    images = [read_image(file, (width, height), 255 if light_ground else 0) for file in files]
-    return torch.from_numpy(np.stack(images)).unsqueeze(1) * (white / 255)
+    check_size(folder, [len(files), *row_shape])
+    ground = 255 if light_ground else 0
+    images = [read_image(file, (width, height), ground, channels, draft) for file in files]
+    return torch.from_numpy(np.stack(images)) * (white / 255)
 
 
-def read_image(file: Path, size: tuple[int, int], ground: int) -> np.ndarray:
-    """float32 (H, W), from 0 to 255; `size` is (W, H)."""
+def read_image(file: Path, size: tuple[int, int], ground: int, channels: int = 1, draft: bool = False) -> np.ndarray:
+    """float32 (C, H, W), from 0 to 255; `size` is (W, H).
+
+    Args:
+        draft: a JPEG file of many more pixels is decoded at a fraction of them, in a fraction of the time.
+    """
     from PIL import Image, ImageOps
 
     check_file(file, MAX_FILE)
@@ -56,16 +64,19 @@ def read_image(file: Path, size: tuple[int, int], ground: int) -> np.ndarray:
                 raise UserError(f"{file}: has {image.width} x {image.height} pixels, and {MAX_PIXELS:,} are the most")
             if getattr(image, "is_animated", False) and image.format != "MPO":  # of a camera: a picture and its preview
                 raise UserError(f"{file}: is animated; save one of its pictures")
-            grey = in_grey(file, ImageOps.exif_transpose(image), ground)
-            return np.asarray(grey.resize(size), np.float32).clip(0, 255)  # of sharp edges, scaling makes sharper ones
+            if draft:
+                image.draft(None, (2 * max(size), 2 * max(size)))
+            shown_image = as_shown(file, ImageOps.exif_transpose(image), ground, channels).resize(size)
+            pixels = np.asarray(shown_image, np.float32).clip(0, 255)  # of sharp edges, scaling makes sharper ones
+            return pixels.transpose(2, 0, 1) if pixels.ndim == 3 else np.stack([pixels] * channels)
     except UserError:
         raise
     except Exception as error:  # whatever a decoder makes of bytes that nobody meant for it
         raise UserError(f"{file}: not a readable image ({shown(str(error))})") from None
 
 
-def in_grey(file: Path, image: "Image", ground: int) -> "Image":
-    """On a ground from 0, black, to 255; in mode L, or F where there were 16 bits."""
+def as_shown(file: Path, image: "Image", ground: int, channels: int) -> "Image":
+    """On a ground from 0, black, to 255; in mode L or, of three channels, RGB; in mode F where there were 16 bits."""
     from PIL import Image
 
     if image.mode.startswith("I;16"):
@@ -76,18 +87,21 @@ def in_grey(file: Path, image: "Image", ground: int) -> "Image":
         return Image.fromarray(grey.astype(np.float32))
     if image.mode not in OF_8_BITS:
         raise UserError(f"{file}: has the mode {image.mode}, in which white has no one value; save it in grey or RGB")
-    return on_ground(file, image.convert("RGBA"), ground) if image.has_transparency_data else image.convert("L")
+    if not image.has_transparency_data:
+        return image.convert("L" if channels == 1 else "RGB")
+    image = image.convert("RGBA")
+    on_it = Image.alpha_composite(Image.new("RGBA", image.size, (ground, ground, ground, 255)), image)
+    if channels != 1:
+        return on_it.convert("RGB")
+    check_seen(file, image, ground)
+    return on_it.convert("L")
 
 
-def on_ground(file: Path, image: "Image", ground: int) -> "Image":
+def check_seen(file: Path, image: "Image", ground: int) -> None:
     """Raises:
-    UserError: where the image is lost on it, since its strokes are meant for the other one.
+    UserError: where the image is lost on the ground, since its strokes are meant for the other one.
     """
-    from PIL import Image
-
-    grey = Image.alpha_composite(Image.new("RGBA", image.size, (ground, ground, ground, 255)), image).convert("L")
     alpha, colour = np.asarray(image.getchannel("A")), np.asarray(image.convert("RGB").convert("L"))
     if alpha.any() and alpha.mean() < 128 and abs(np.average(colour, weights=alpha) - ground) < 128:
         like, other = ("light like the white", "without") if ground else ("dark like the black", "with")
         raise UserError(f"{file}: its strokes are {like} that stands for what is transparent; try {other} --invert")
-    return grey

@@ -70,6 +70,14 @@ def at(values: Tensor, rows: Tensor) -> Tensor:
     return taken if rows.ndim == 1 else taken.unflatten(0, rows.shape)
 
 
+def check_fold(fold: int | None, num_folds: int) -> None:
+    """Raises:
+    UserError: where there is no such fold.
+    """
+    if fold is not None and not 0 <= fold < num_folds:
+        raise UserError(f"data.fold={fold}: should be from 0 to {num_folds - 1}, for data.num_folds={num_folds}")
+
+
 def with_fold(
     splits: dict[SplitName, Split], fold: int, num_folds: int, source: str, groups: Tensor | None = None
 ) -> dict[SplitName, Split]:

@@ -14,7 +14,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric, MetricCollection
 
-from kindling.abilities import same_rows
 from kindling.config.signatures import length_argument, signature
 from kindling.data.loader import Chunk
 from kindling.data.tasks import Task
@@ -25,7 +24,7 @@ from kindling.models.predictor import Predictor
 from kindling.models.schedule import number_of_steps
 
 if TYPE_CHECKING:
-    from kindling.data.base import InMemoryDataModule
+    from kindling.data.supervised import SupervisedDataModule
     from kindling.figure import Figure
 
 BEST = {True: "max", False: "min", None: None}  # by whether higher is better
@@ -174,15 +173,15 @@ class SupervisedModule(LightningModule):
         measured = {**dict(self.train_metrics.items()), **dict(self.val_metrics.items())}
         return {name: BEST[metric.higher_is_better] for name, metric in measured.items()}
 
-    def predictor(self, data: "InMemoryDataModule") -> Predictor:
+    def predictor(self, data: "SupervisedDataModule") -> Predictor:
         """From inputs as they come (`data.read_inputs`) to predictions, in one module."""
         return Predictor(data.preprocessing(), self).eval()
 
-    def figures(self, data: "InMemoryDataModule") -> "Iterator[tuple[str, Figure]]":
+    def figures(self, data: "SupervisedDataModule") -> "Iterator[tuple[str, Figure]]":
         """What it predicts for the test split."""
         from kindling.models import pictures
 
-        return pictures.of_predictions(self, data.splits["test"], same_rows(data))
+        return pictures.of_predictions(self, data)
 
     def progress(self) -> dict[str, Any]:
         """What a run that stops here needs in order to go on, besides weights, optimizer and metrics."""

@@ -1,6 +1,6 @@
 """Pictures of what a supervised model has learned."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,12 +8,13 @@ import torch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from kindling.data.splits import Split
+from kindling.data.supervised import SupervisedDataModule
 from kindling.data.tasks import Binary, Multiclass, Multilabel, Regression
 from kindling.figure import Figure
 from kindling.models.base import SupervisedModule
 
 SAME_ROWS = "the same rows as in training"
+COLUMNS = 6  # of pictures
 
 
 def members(table: pd.DataFrame, same_rows: bool = False) -> Figure:
@@ -33,30 +34,38 @@ def members(table: pd.DataFrame, same_rows: bool = False) -> Figure:
     return figure
 
 
-def of_predictions(model: SupervisedModule, split: Split, same_rows: bool = False) -> Iterator[tuple[str, Figure]]:
-    """Of the test split; `same_rows`: which is that of training."""
-    predictions, classes = predict(model, split), getattr(model.task, "classes", [])
+def of_predictions(model: SupervisedModule, data: SupervisedDataModule) -> Iterator[tuple[str, Figure]]:
+    """Of the test split, which may be that of training."""
+    (predictions, y), classes = predict(model, data.batches("test")), getattr(model.task, "classes", [])
     if isinstance(model.task, Regression):
-        yield "predictions", predicted_against_true(predictions, split.y, same_rows)
+        yield "predictions", predicted_against_true(predictions, y, data.same_rows)
     elif isinstance(model.task, Multiclass):
-        yield "confusion", confusion_matrix(predictions.argmax(dim=1), split.y, classes, same_rows=same_rows)
-        if split.x.ndim == 4:
-            yield "worst_mistakes", worst_mistakes(predictions, split, classes, same_rows=same_rows)
+        predicted = predictions.argmax(dim=1)
+        yield "confusion", confusion_matrix(predicted, y, classes, same_rows=data.same_rows)
+        if len(data.row_shape) == 3:
+            pictures = {row: data.raw_row("test", row) for row in worst(predictions, y)}
+            yield "worst_mistakes", worst_mistakes(predictions, y, pictures, classes, data.greys, data.same_rows)
     elif isinstance(model.task, Multilabel):
-        yield "labels", labels(predictions, split.y, model.task.labels, same_rows)
-    elif isinstance(model.task, Binary) and split.x.shape[1] == 2:
-        yield "decision", decision_surface(model, split, classes, same_rows)
+        yield "labels", labels(predictions, y, model.task.labels, data.same_rows)
+    elif isinstance(model.task, Binary) and data.row_shape == [2]:
+        x = torch.cat([x for x, *_ in data.batches("test")])
+        yield "decision", decision_surface(model, x, y, classes, data.same_rows)
 
 
 @torch.no_grad()
-def predict(model: SupervisedModule, split: Split, batch_size: int = 1024) -> Tensor:
-    """Predictions for every row of the split, on the CPU."""
-    batches = [
-        model.task.prediction(model(placed(split[rows][0], model)))
-        for rows in torch.arange(len(split)).split(batch_size)
-    ]
-    predictions = torch.cat(batches).cpu()
-    return predictions if predictions.dtype is torch.float64 else predictions.float()
+def predict(
+    model: SupervisedModule, batches: Iterable[Sequence[Tensor]], num_rows: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Predictions for every row, or the first of them, and what is true of it; on the CPU."""
+    predictions, targets, count = [], [], 0
+    for x, y, *_ in batches:
+        predictions.append(model.task.prediction(model(placed(x, model))).cpu())
+        targets.append(y.cpu())
+        count += len(y)
+        if num_rows is not None and count >= num_rows:
+            break
+    found, true = torch.cat(predictions)[:num_rows], torch.cat(targets)[:num_rows]
+    return found if found.dtype is torch.float64 else found.float(), true
 
 
 def placed(x: Tensor, model: SupervisedModule) -> Tensor:
@@ -120,40 +129,64 @@ def labels(predictions: Tensor, y: Tensor, names: list[str], same_rows: bool = F
     return figure
 
 
+def worst(predictions: Tensor, y: Tensor, most: int = 2 * COLUMNS) -> list[int]:
+    """The rows of the wrong predictions that the model was surest of."""
+    wrong = torch.nonzero(predictions.argmax(dim=1) != y)[:, 0]
+    return wrong[predictions[wrong].amax(dim=1).argsort(descending=True)][:most].tolist()
+
+
 def worst_mistakes(
-    predictions: Tensor, split: Split, classes: list[str], columns: int = 6, same_rows: bool = False
+    predictions: Tensor,
+    y: Tensor,
+    pictures: Mapping[int, Tensor],
+    classes: list[str],
+    greys: str = "gray_r",
+    same_rows: bool = False,
 ) -> Figure:
-    """The wrong predictions that the model was surest of."""
+    """The `pictures` (C, H, W) of rows that were taken for something else."""
     predicted = predictions.argmax(dim=1)
-    wrong = torch.nonzero(predicted != split.y)[:, 0]
-    worst = wrong[predictions[wrong].amax(dim=1).argsort(descending=True)][: 2 * columns].tolist()
-    figure = Figure(figsize=(1.5 * columns, 3.6), layout="constrained")
-    for axes in figure.subplots(2, columns).flat:
+    rows = list(pictures)
+    figure = Figure(figsize=(1.5 * COLUMNS, 3.6), layout="constrained")
+    for axes in figure.subplots(2, COLUMNS).flat:
         axes.axis("off")
-        if worst:
-            row = worst.pop(0)
-            axes.imshow(split.x[row, 0].numpy(), cmap="gray_r")
-            axes.set_title(f"{classes[int(split.y[row])]} taken for {classes[predicted[row]]}", fontsize=9)
+        if rows:
+            row = rows.pop(0)
+            axes.imshow(as_drawn(pictures[row]), cmap=greys)
+            axes.set_title(f"{classes[int(y[row])]} taken for {classes[predicted[row]]}", fontsize=9)
     if same_rows:
         figure.suptitle(f"test split: {SAME_ROWS}", fontsize=10)
     return figure
 
 
+def as_drawn(picture: Tensor) -> np.ndarray:
+    """Of three channels (H, W, 3) in colour, else the first channel."""
+    if len(picture) != 3:
+        return picture[0].numpy()
+    colours = picture.permute(1, 2, 0).numpy()
+    if colours.dtype == np.uint8:
+        return colours
+    low, high = colours.min(), colours.max()
+    return (colours - low) / max(high - low, 1e-12)
+
+
 @torch.no_grad()
-def decision_surface(model: SupervisedModule, split: Split, classes: list[str], same_rows: bool = False) -> Figure:
-    """The probability of the second class over the plane of two features, with the rows of the split on it."""
-    low, high = split.x.min().item() - 0.5, split.x.max().item() + 0.5
+def decision_surface(
+    model: SupervisedModule, x: Tensor, y: Tensor, classes: list[str], same_rows: bool = False
+) -> Figure:
+    """The probability of the second class over the plane of two features, with the rows x (N, 2) on it."""
+    low, high = x.min().item() - 0.5, x.max().item() + 0.5
     line = torch.linspace(low, high, 200)
     plane = torch.cartesian_prod(line, line)
-    surface = predict(model, Split(plane, torch.zeros(len(plane)))).reshape(200, 200).T.numpy()
+    found, _ = predict(model, ((points, torch.zeros(len(points))) for points in plane.split(1024)))
+    surface = found.reshape(200, 200).T.numpy()
     figure = Figure(figsize=(4.8, 4), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(surface, origin="lower", extent=(low, high, low, high), cmap="RdBu_r", vmin=0, vmax=1)
     axes.contour(line.numpy(), line.numpy(), surface, levels=[0.5], colors="black", linewidths=1)
     axes.scatter(
-        split.x[:, 0].numpy(),
-        split.x[:, 1].numpy(),
-        c=split.y.numpy(),
+        x[:, 0].numpy(),
+        x[:, 1].numpy(),
+        c=y.numpy(),
         cmap="RdBu_r",
         edgecolors="black",
         s=80,

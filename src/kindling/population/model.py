@@ -17,7 +17,7 @@ from kindling.models.base import SupervisedModule
 from kindling.population.metrics import MemberMetrics
 
 if TYPE_CHECKING:
-    from kindling.data.base import InMemoryDataModule
+    from kindling.data.supervised import SupervisedDataModule
     from kindling.figure import Figure
 
 SHARED = {"task", "loss", "train_metrics", "val_metrics", "test_metrics"}  # parts of a model that members share
@@ -144,7 +144,7 @@ class Population(SupervisedModule):
         single = {key: value for key, value in checkpoint.items() if key not in of_all}
         return {**single, "state_dict": state, "optimizer_states": optimizers}
 
-    def figures(self, data: "InMemoryDataModule") -> "Iterator[tuple[str, Figure]]":
+    def figures(self, data: "SupervisedDataModule") -> "Iterator[tuple[str, Figure]]":
         """The members, and what the best of them predicts."""
         from kindling.models import pictures
 

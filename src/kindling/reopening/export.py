@@ -116,14 +116,14 @@ def real_inputs(run: Run) -> tuple[Tensor, Tensor, str]:
     from kindling.models import pictures
 
     try:
-        split = run.datamodule.splits["test"]
+        x = run.datamodule.raw_inputs("test")
     except (UserError, OSError) as error:  # the model is there, its data are not
         x = torch.randn(100, *run.described.row_shape, dtype=run.described.row_dtype)
         if isinstance(scaling := run.predictor.preprocessing, Standardize):
             x = (x * scaling.std + scaling.mean).to(x.dtype)
         return x, run.predictor.predict(x), f"random inputs, since there are no real ones ({error})"
-    x = run.datamodule.raw_inputs("test")
-    return x, pictures.predict(run.model, split), f"{len(x):,} rows of the test split"
+    expected, _ = pictures.predict(run.model, run.datamodule.batches("test"), len(x))
+    return x, expected, f"{len(x):,} rows of the test split"
 
 
 def as_program(what: Exportable, path: Path) -> Predict:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from kindling.abilities import offers, same_rows
 from kindling.config.construct import construct
-from kindling.data.images import ImageDataModule
 from kindling.data.pictures import image_files
 from kindling.data.splits import SplitName
 from kindling.data.tasks import Binary, Multiclass
@@ -40,10 +39,9 @@ def predictions(run: "Run", source: str | Path | None, invert: bool) -> "pd.Data
     if source in get_args(SplitName):
         from kindling.models import pictures
 
-        split = run.datamodule.splits[source]
-        return table(run.model.task, pictures.predict(run.model, split), split.y)
+        return table(run.model.task, *pictures.predict(run.model, run.datamodule.batches(source)))
     path = existing(source)
-    if isinstance(run.described, ImageDataModule):
+    if hasattr(run.described, "light_ground"):
         run.described.light_ground = invert
     elif invert:
         raise UserError("--invert: is for images, which this model does not take")
@@ -149,7 +147,7 @@ def confusion(run: "Run", split: SplitName) -> "Figure":
     if not isinstance(task, Binary | Multiclass):
         what = f"a {task.name}" if task else run.cfg.model._target_
         raise UserError(f"{run.path}: {what} has no classes to confuse; see predictions()")
-    rows = run.datamodule.splits[split]
-    predicted = probabilities(task, pictures.predict(run.model, rows)).argmax(dim=1)
+    predictions, y = pictures.predict(run.model, run.datamodule.batches(split))
+    predicted = probabilities(task, predictions).argmax(dim=1)
     same = split == "test" and same_rows(run.datamodule)
-    return pictures.confusion_matrix(predicted, rows.y, task.classes, split, same)
+    return pictures.confusion_matrix(predicted, y, task.classes, split, same)
