@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 
 from conftest import Finished
 from kindling import Run
+from kindling.data.csv import CSV
 from kindling.data.splits import Split, check_weights
 from kindling.errors import UserError
 from kindling.reopening.run import Run as Reopened
@@ -128,6 +129,19 @@ def test_new_rows_need_no_weights(run: Start, table: Path, tmp_path: Path) -> No
     new = tmp_path / "new.csv"
     pd.read_csv(table)[["r", "q", "p"]].head(5).to_csv(new, index=False)
     assert len(Run(done.folder).predictions(new)) == 5
+
+
+def test_the_rows_of_a_file_for_the_test_have_weights_too(table: Path, tmp_path: Path) -> None:
+    test = tmp_path / "test.csv"
+    rows = pd.read_csv(table).head(10)
+    rows.to_csv(test, index=False)
+    options = {"path": str(table), "target": "number", "features": ["p", "q"], "weight": "w", "test_path": str(test)}
+    data = CSV(**options)
+    data.setup()
+    assert data.splits["test"].weight.tolist() == rows["w"].tolist()
+    rows.drop(columns="w").to_csv(test, index=False)
+    with pytest.raises(UserError, match="data.weight=w: .*test.csv has no such column"):
+        CSV(**options).setup()
 
 
 def test_without_weights_a_batch_is_x_and_y() -> None:

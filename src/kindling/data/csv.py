@@ -220,7 +220,8 @@ class CSV(TabularDataModule):
         test = read_columns(path, named, self.reading, [*numeric, *self._numeric()], texts, learned=True)
         checks.names("data.target", self.target, test, path)
         checks.names("data.features", features, test, path)
-        checks.names("data.weight", [] if self.weight is None else [self.weight], test, path)
+        if self.weight is not None:
+            checks.names("data.weight", [self.weight], test, path)
         test = self._with_targets(test)
         if test.empty:
             raise UserError(f"{named}: has no rows to test with")
