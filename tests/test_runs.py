@@ -305,7 +305,10 @@ def test_missing_packages_are_named(finished: Callable[[str], Finished], monkeyp
         (["RUN", "data=minst"], "data=minst: no such option; did you mean mnist?"),
         (["RUN", "data=xor"], "does not go with"),
         (["RUN", "data=csv", "data.path=a.csv"], "data.target: a value is required, as in data.target=..."),
-        (["RUN", "model=xor"], "model=xor: a finished run keeps its model; only data, loss, metrics, trainer can be replaced"),
+        (
+            ["RUN", "model=xor"],
+            "model=xor: a finished run keeps its model; only data, loss, metrics, trainer can be replaced",
+        ),
         (["RUN", "data.batch_size=0"], "data.batch_size=0: should be greater than 0"),
         (["RUN", "data.batch_size=1,2"], "data.batch_size=1,2: one value is needed, not several"),
         (["RUN", "model.hidden_features=[3]"], "does not fit kindling.models.mlp.MLP"),

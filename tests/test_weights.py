@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 
 from conftest import Finished
 from kindling import Run
+from kindling.data.csv import CSV
 from kindling.data.splits import Split, check_weights
 from kindling.errors import UserError
 from kindling.reopening.run import Run as Reopened
@@ -19,6 +20,7 @@ from test_train import error_of
 Start = Callable[..., Finished]
 QUICK = ["model=mlp", "trainer=cpu", "~callbacks.figures", "trainer.max_epochs=2", "model.hidden_features=[8]"]
 STILL = ["optimizer=sgd", "optimizer.lr=0", "scheduler=constant", "model.dropout=0"]  # weights stay what they are
+BALANCED = ["loss=bce_with_logits", "loss.class_weights=balanced"]
 CLASSES = [1, 9, 1, 1, 4, 1, 1, 1, 1, 2]
 
 
@@ -109,7 +111,9 @@ def test_members_learn_from_weighted_rows_as_alone(run: Start, table: Path) -> N
 
 
 def test_balanced_weights_come_from_training_and_stay(run: Start, table: Path) -> None:
-    done = run(*of_table(table, "data.target=kind", "data.task=binary"), "loss=bce_with_logits", "loss.class_weights=balanced")
+    done = run(
+        *of_table(table, "data.target=kind", "data.task=binary"), "loss=bce_with_logits", "loss.class_weights=balanced"
+    )
     reopened = Run(done.folder)
     counts = torch.load(reopened.checkpoint, weights_only=True)["data"]["told"]["class_counts"]
     assert counts == reopened.datamodule.splits["train"].y.bincount().tolist()
@@ -127,11 +131,24 @@ def test_new_rows_need_no_weights(run: Start, table: Path, tmp_path: Path) -> No
     assert len(Run(done.folder).predictions(new)) == 5
 
 
+def test_the_rows_of_a_file_for_the_test_have_weights_too(table: Path, tmp_path: Path) -> None:
+    test = tmp_path / "test.csv"
+    rows = pd.read_csv(table).head(10)
+    rows.to_csv(test, index=False)
+    options = {"path": str(table), "target": "number", "features": ["p", "q"], "weight": "w", "test_path": str(test)}
+    data = CSV(**options)
+    data.setup()
+    assert data.splits["test"].weight.tolist() == rows["w"].tolist()
+    rows.drop(columns="w").to_csv(test, index=False)
+    with pytest.raises(UserError, match="data.weight=w: .*test.csv has no such column"):
+        CSV(**options).setup()
+
+
 def test_without_weights_a_batch_is_x_and_y() -> None:
     rows = Split(torch.zeros(4, 2), torch.zeros(4))
     assert len(rows[torch.arange(2)]) == 2
-    x, y, weight = Split(torch.zeros(4, 2), torch.zeros(4), weight=torch.arange(4))[tensor := torch.tensor([3, 1])]
-    assert weight.tolist() == tensor.tolist()
+    *_, weight = Split(torch.zeros(4, 2), torch.zeros(4), weight=torch.arange(4))[torch.tensor([3, 1])]
+    assert weight.tolist() == [3, 1]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +176,9 @@ def test_weights_of_data_of_ones_own_are_looked_at(weight: list[float], expected
         (["data.weight=r", "data.features=[p,q]"], "data.weight=r: holds -"),
     ],
 )
-def test_a_column_that_holds_no_weights_is_refused(overrides: list[str], expected: str, run: Start, table: Path) -> None:
+def test_a_column_that_holds_no_weights_is_refused(
+    overrides: list[str], expected: str, run: Start, table: Path
+) -> None:
     text = error_of(run, *of_table(table, "data.target=number", "loss=mse"), *overrides)
     assert text.replace(str(table), "FILE").startswith(expected)
     assert "\n" not in text
@@ -172,7 +191,9 @@ def test_several_labels_are_learned_measured_and_told(run: Start, table: Path) -
     done = run(*of_table(table, *LABELS), "trainer.max_epochs=15", "loss.class_weights=balanced", "metrics=[f1,auroc]")
     reopened = Run(done.folder)
     found = reopened.predictions("test")
-    assert list(found) == [f"{kind}_{name}" for kind in ("label", "true", "probability") for name in ("red", "big", "old")]
+    assert list(found) == [
+        f"{kind}_{name}" for kind in ("label", "true", "probability") for name in ("red", "big", "old")
+    ]
     labels, true = (found.filter(regex=f"^{kind}_").to_numpy() for kind in ("label", "true"))
     metrics = done.summary["metrics"]
     assert metrics["test/acc"] == pytest.approx((labels == true).mean())
@@ -194,15 +215,16 @@ def test_labels_have_a_figure_and_folds(run: Start, table: Path) -> None:
     ("overrides", "expected"),
     [
         (["data.target=[red,w]"], "data.target=w: holds 4 in FILE, and a label is 0 or 1, no or yes, false or true"),
-        (["data.task=binary"], "data.target: data.task=binary takes one column, not 3; several columns of yes and no are"),
+        (
+            ["data.task=binary"],
+            "data.target: data.task=binary takes one column, not 3; several columns of yes",
+        ),
         (["loss=cross_entropy"], "loss=cross_entropy does not go with data=csv: the loss is made for multiclass, the"),
         (["model=xor"], "model=xor does not go with data=csv: the model is made for binary, the data are multilabel;"),
         (["loss.class_weights=[1,2]"], "loss.class_weights=[1,2]: are 2 numbers, and the data have 3 labels"),
     ],
 )
-def test_what_does_not_go_with_labels_is_refused(
-    overrides: list[str], expected: str, run: Start, table: Path
-) -> None:
+def test_what_does_not_go_with_labels_is_refused(overrides: list[str], expected: str, run: Start, table: Path) -> None:
     chosen = [o for o in of_table(table, *LABELS) if "model=xor" not in overrides or "hidden_features" not in o]
     text = error_of(run, *chosen, *overrides)
     assert text.replace(str(table), "FILE").startswith(expected)

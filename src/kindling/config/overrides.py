@@ -160,7 +160,7 @@ def _type_problems(key: str, default: Any, value: Any) -> Iterator[str]:
 
 
 def changed(config_dir: Path, config: dict[str, Any], texts: Sequence[str]) -> DictConfig:
-    """The `config` of a finished run with overrides: of values, or of its data, loss, metrics or trainer by options of conf/.
+    """The `config` of a finished run with overrides: of values, or, of what is REPLACEABLE, by options of conf/.
 
     Raises:
         UserError: with every mistake.

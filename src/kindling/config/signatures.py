@@ -142,7 +142,7 @@ def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return dict(_parameters(target))
     parameters: dict[str, inspect.Parameter] = {}
     for cls in target.__mro__:
-        maker = vars(cls).get("__init__") or vars(cls).get("__new__")  # with the latter alone, torchmetrics chooses a class
+        maker = vars(cls).get("__init__") or vars(cls).get("__new__")  # of torchmetrics' choosers
         if maker is None:
             continue
         own = _parameters(maker)

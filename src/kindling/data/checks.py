@@ -117,8 +117,8 @@ def label(column: "pd.Series", source: Path) -> "pd.Series":
     odd = column[~found.isin(LABELS)]
     if len(odd):
         raise UserError(
-            f"data.target={column.name}: holds {shown(str(odd.iloc[0]))} in {source}, and a label is 0 or 1, no or yes, "
-            "false or true"
+            f"data.target={column.name}: holds {shown(str(odd.iloc[0]))} in {source}, and a label is 0 or 1, no or "
+            "yes, false or true"
         )
     if found.nunique() == 1:
         log.warning("WARNING: the label %s is the same in all rows of %s", shown(str(column.name)), source)

@@ -120,13 +120,16 @@ class CSV(TabularDataModule):
             test = self._like(table, features, self.division.test_path)
             table, self.num_test = pd.concat([table, test], ignore_index=True), len(test)
         self.by = table[list(self.division.columns.values())]
-        self.weights = None if self.weight is None else torch.tensor(table[self.weight].to_numpy(), dtype=self.row_dtype)
+        self.weights = (
+            None if self.weight is None else torch.tensor(table[self.weight].to_numpy(), dtype=self.row_dtype)
+        )
         return table[features], table[self.target]
 
     def load(self) -> None:
         super().load()
         if self.weights is not None:  # x are the numbers of the rows
-            self.splits = {name: replace(split, weight=self.weights[split.x]) for name, split in self.splits.items()}
+            weights = torch.tensor(self.weights, dtype=self.row_dtype)
+            self.splits = {name: replace(split, weight=weights[split.x]) for name, split in self.splits.items()}
 
     def _checked(self, table: "pd.DataFrame", path: Path) -> "pd.DataFrame":
         """With weights that are such, and with 0 and 1 for labels."""
@@ -215,7 +218,8 @@ class CSV(TabularDataModule):
         test = read_columns(path, named, self.reading, [*numeric, *self._numeric()], texts, learned=True)
         checks.names("data.target", self.target, test, path)
         checks.names("data.features", features, test, path)
-        checks.names("data.weight", [] if self.weight is None else [self.weight], test, path)
+        if self.weight is not None:
+            checks.names("data.weight", [self.weight], test, path)
         test = self._with_targets(test)
         if test.empty:
             raise UserError(f"{named}: has no rows to test with")

@@ -29,7 +29,7 @@ class BatchLoader:
     from (seed, epoch); every process takes equally many steps, for which a few rows may come once more. In evaluation
     the order is that of the split and every row is seen exactly once.
 
-    With several `num_members`, x is (num_members, batch_size, ...) and the others likewise: a batch for each member of a
+    With several `num_members`, x is (num_members, batch_size, ...) and the rest likewise: a batch for each member of a
     population, in as many orders, of the seeds from `seed` on, as `num_orders` says (one for all, or one each).
     """
 

@@ -64,8 +64,9 @@ class SupervisedModule(LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.monitor = monitor
-        all_metrics: dict[str, Metric] = {"loss": MeanLoss(), **task.metrics(), **dict(metrics or {})}  # type: ignore[dict-item]
-        self.train_metrics, self.val_metrics, self.test_metrics = metrics_of_stages(all_metrics)
+        chosen: Any = metrics or {}
+        measured: dict[str, Metric] = {"loss": MeanLoss(), **task.metrics(), **chosen}
+        self.train_metrics, self.val_metrics, self.test_metrics = metrics_of_stages(measured)
         self.num_samples = 0  # trained on so far, by all processes
         self.lr = math.nan
         self.schedule_length: int | None = None  # in optimizer steps, where the schedule is as long as the run

@@ -79,9 +79,7 @@ def model_maker(
     return make_model, {**told, **of_parts}
 
 
-def told_to(
-    part: str, cfg: DictConfig, datamodule: L.LightningDataModule, known: Mapping[str, Any]
-) -> dict[str, Any]:
+def told_to(part: str, cfg: DictConfig, datamodule: L.LightningDataModule, known: Mapping[str, Any]) -> dict[str, Any]:
     """What a loss whose classes have weights is told of them."""
     if part != "loss" or cfg.loss.get("class_weights") is None:
         return {}

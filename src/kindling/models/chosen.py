@@ -17,7 +17,7 @@ from kindling.errors import UserError, shown
 
 
 def make_metrics(nodes: Mapping[str, Any], task: Any) -> MetricCollection:
-    """By the names in the config; `task` is that of the data, where it is one of Kindling's. Metrics for other data have
+    """By the names in the config; `task` is that of the data, where it is one of Kindling's. For other data, they have
     to be given what they ask for.
 
     Raises:
@@ -44,7 +44,9 @@ def of_data(name: str, node: Mapping[str, Any], task: Any) -> dict[str, Any]:
     if not isinstance(task, Task):
         for key in OF_DATA & parameters.keys() - node.keys():
             if parameters[key].default is inspect.Parameter.empty:
-                raise UserError(f"metrics.{name}.{key}: a value is required by {node['_target_']}, for data without a task")
+                raise UserError(
+                    f"metrics.{name}.{key}: a value is required by {node['_target_']}, for data without a task"
+                )
         return {}
     known: dict[str, Any] = {"task": task.name}
     if isinstance(task, Multiclass):
@@ -73,7 +75,9 @@ def check(name: str, node: Mapping[str, Any], metric: Metric, task: Task) -> Non
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            attempt.update(**attempt._filter_kwargs(value=torch.tensor(1.0), weight=len(target), preds=preds, target=target))
+            attempt.update(
+                **attempt._filter_kwargs(value=torch.tensor(1.0), weight=len(target), preds=preds, target=target)
+            )
             value = attempt.compute()
     except Exception as error:  # whatever a metric says of what it is not made for
         raise unfit(name, node, task, f" ({shown(' '.join(str(error).split()))})") from None

@@ -83,23 +83,23 @@ class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
         smooth = target + self.label_smoothing * (0.5 - target) if self.label_smoothing else target
         if self.class_weights is None:
             return super().forward(output, smooth)
-        if not self._of_two_classes(target):
+        weights = self.weights_of_rows(target)
+        if weights is None:
             return F.binary_cross_entropy_with_logits(
                 output, smooth, pos_weight=self.class_weights, reduction=self.reduction
             )
         zero, one = self.class_weights
         values = one * smooth * F.softplus(-output) + zero * (1 - smooth) * F.softplus(output)
-        return values if self.reduction == "none" else values.sum() / self.weights_of_rows(target).sum()
+        return values if self.reduction == "none" else values.sum() / weights.sum()
 
     def weights_of_rows(self, target: Tensor) -> Tensor | None:
-        if self.class_weights is None or not self._of_two_classes(target):
+        """None where every row counts as much, as those of labels do."""
+        of_labels = target.ndim > 1 and target.shape[-1] > 1
+        if self.class_weights is None or of_labels or len(self.class_weights) != 2:
             return None
         zero, one = self.class_weights
         weights = one * target + zero * (1 - target)
         return weights if weights.ndim == 1 else weights.squeeze(-1)
-
-    def _of_two_classes(self, target: Tensor) -> bool:
-        return len(self.class_weights) == 2 and (target.ndim == 1 or target.shape[-1] == 1)
 
 
 class CrossEntropyLoss(nn.CrossEntropyLoss):
@@ -165,7 +165,9 @@ def weights_of_classes(given: ClassWeights, counts: ClassCounts) -> Tensor | Non
             raise UserError(f"{key}: are {len(given)} numbers, and the data have {len(counts)} {several}")
         return torch.tensor(given, dtype=torch.get_default_dtype())
     if counts is None:
-        raise UserError(f"{key}: the data do not say how many rows each class has (class_counts); give a list of numbers")
+        raise UserError(
+            f"{key}: the data do not say how many rows each class has (class_counts); give a list of numbers"
+        )
     rows = torch.tensor(counts, dtype=torch.float64)
     for place, number in enumerate(rows.reshape(len(rows), -1).amin(dim=1).tolist()):
         if not number:
@@ -183,14 +185,14 @@ def weighted(loss: nn.Module, output: Tensor, target: Tensor, weight: Tensor) ->
     """
     if getattr(loss, "reduction", None) != "mean":
         raise UserError(
-            f"loss: rows with weights need the loss of each row, and {type(loss).__name__} has no `reduction`, which is "
-            "mean and can be none"
+            f"loss: rows with weights need the loss of each row, and {type(loss).__name__} has no `reduction`, which "
+            "is mean and can be none"
         )
-    loss.reduction = "none"
+    loss.reduction = "none"  # type: ignore[assignment]
     try:
         values = loss(output, target)
     finally:
-        loss.reduction = "mean"
+        loss.reduction = "mean"  # type: ignore[assignment]
     values = values.flatten(1).mean(dim=1) if values.ndim > 1 else values
     weight, of_classes = weight.to(values.dtype), weights_of_rows(loss, target)
     total = weight.sum() if of_classes is None else (weight * of_classes).sum()
@@ -199,4 +201,7 @@ def weighted(loss: nn.Module, output: Tensor, target: Tensor, weight: Tensor) ->
 
 def weights_of_rows(loss: nn.Module, target: Tensor) -> Tensor | None:
     """By their classes; None where all are 1."""
-    return loss.weights_of_rows(target) if getattr(loss, "class_weights", None) is not None else None
+    if getattr(loss, "class_weights", None) is None:
+        return None
+    found: Tensor | None = loss.weights_of_rows(target)  # type: ignore[operator]
+    return found

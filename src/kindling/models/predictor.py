@@ -1,6 +1,6 @@
 """From inputs as they come to predictions, as a module and as a table."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +40,8 @@ def probabilities(task: Task, predictions: Tensor) -> Tensor:
 
 
 def table(task: Task, predictions: Tensor, y: Tensor | None = None) -> "pd.DataFrame":
-    """Columns `class` and the probability of each; of labels, `label_NAME`, 0 or 1, and its probability; or `prediction`
-    (several are numbered); and what is `true`.
+    """Columns `class` and the probability of each; of labels, `label_NAME`, 0 or 1, and its probability; or
+    `prediction` (several are numbered); and what is `true`.
     """
     import pandas as pd
 
@@ -52,15 +52,15 @@ def table(task: Task, predictions: Tensor, y: Tensor | None = None) -> "pd.DataF
         columns = {f"probability_{name}": chances[:, place].numpy() for place, name in enumerate(task.classes)}
         return pd.DataFrame({**classes, **true, **columns})
     if isinstance(task, Multilabel):
-        found: dict[str, Any] = {}
-        for kind, numbers in (
-            ("label", (predictions > 0.5).int()),
-            ("true", y),
-            ("probability", predictions),
-        ):
-            for place, name in enumerate(task.labels if numbers is not None else []):
-                found[f"{kind}_{name}"] = numbers[:, place].numpy()
-        return pd.DataFrame(found)
+        kinds = [("label", (predictions > 0.5).int()), ("true", y), ("probability", predictions)]
+        return pd.DataFrame(
+            {
+                f"{kind}_{name}": values[:, place].numpy()
+                for kind, values in kinds
+                if values is not None
+                for place, name in enumerate(task.labels)
+            }
+        )
     values = {"prediction": predictions} if y is None else {"prediction": predictions, "true": y}
     columns = {}
     for name, columns_of in values.items():

@@ -15,7 +15,15 @@ from kindling.trust.plain import plain_problems
 # Packages that are nobody's own project.
 OWNED = sys.stdlib_module_names | {"hydra", "kindling", "lightning", "torch", "torchmetrics", "torchvision"}
 
-BUILT = ("data", "model", "loss", "optimizer", "scheduler", "metrics", "trainer")  # sections that a run is built from anew
+BUILT = (
+    "data",
+    "model",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "metrics",
+    "trainer",
+)  # sections that a run is built from anew
 
 
 def problems(config: Any, allowed_packages: Collection[str] = (), trusted: Any = None) -> list[str]:
