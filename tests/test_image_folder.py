@@ -101,7 +101,9 @@ def test_which_images_are_held_out_depends_on_the_folder_alone(digits: Path, tmp
     splits = {split: names(first, split) for split in ("train", "val", "test")}
     assert splits == {split: names(second, split) for split in splits}
     assert first.digest == second.digest
-    assert sorted(sum(splits.values(), [])) == sorted(f"{c}/{n:03d}.png" for c in DIGITS for n in range(EACH))
+    assert sorted(name for split in splits.values() for name in split) == sorted(
+        f"{c}/{n:03d}.png" for c in DIGITS for n in range(EACH)
+    )
     for split, count in (("train", 48), ("val", 6), ("test", 6)):
         assert [sum(name.startswith(label) for name in splits[split]) for label in DIGITS] == [count] * 4
     assert "seed" not in compose(["data=image_folder", f"data.path={digits}", "data.size=28"]).data
@@ -344,7 +346,7 @@ def test_what_is_no_folder_of_classes_is_refused(name: str, tmp_path: Path) -> N
             ],
         ),
         (["size=[1,2,3]", "mean=[0.1,2]"], ["data.size=", "data.mean="]),
-        (["size=28", "task=binary"], ["loss=cross_entropy does not go with data=image_folder: "]),
+        (["size=28", "task=binary"], ["loss=CrossEntropyLoss does not go with data=ImageFolder: "]),
     ],
 )
 def test_keys_that_make_no_sense_are_refused(overrides: list[str], sentences: list[str]) -> None:

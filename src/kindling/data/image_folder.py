@@ -72,6 +72,7 @@ class ImageFolder(OnDiskDataModule):
 
     tasks = ("binary", "multiclass")
     greys = "gray"
+    rows_draw = False
     white = 255
     light_ground = False  # of new images: what is transparent in them is white then
 
