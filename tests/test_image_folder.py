@@ -163,7 +163,7 @@ def test_a_run_goes_on_to_the_bit_with_workers(
     run: Callable[..., Finished],
     interrupted: Callable[..., Finished],  # noqa: F811
 ) -> None:
-    options = [*ON_DIGITS, f"data.path={digits}", "data.num_workers=2", "trainer.max_epochs=3", "model.dropout=0.2"]
+    options = [*ON_DIGITS, f"data.path={digits}", "data.num_workers=2", "trainer.max_epochs=2", "model.dropout=0.2"]
     expected = run(*options)
     stopped = interrupted(options, 9)  # of 6 batches an epoch
     assert_same(resume(run, stopped), expected)
@@ -366,10 +366,11 @@ def test_files_that_are_no_images_are_left_out_and_said(tmp_path: Path, caplog: 
     folder_of(*MANY, "train/0.png", "train/1.png")(tmp_path)  # a class may be called so
     for name in ("notes.txt", "a/Thumbs.db", "a/.DS_Store"):
         (tmp_path / name).write_text("x")
+    os.mkfifo(tmp_path / "b" / "waits.png")
     datamodule = ready(tmp_path)
     assert (sum(datamodule.sizes.values()), datamodule.task.classes) == (22, ["a", "b", "train"])
-    assert f"2 files in {tmp_path} are left out" in caplog.text
-    assert "notes.txt, a/Thumbs.db" in caplog.text
+    assert f"3 files in {tmp_path} are left out" in caplog.text
+    assert "notes.txt, a/Thumbs.db, b/waits.png" in caplog.text
 
 
 class Ramp(OnDiskDataModule):
@@ -407,7 +408,7 @@ def test_noise_that_a_dataset_draws_is_that_of_the_epoch(
     assert (datamodule.digest, datamodule.state_dict()["mean"]) == (None, None)
     (tmp_path / "conf/data").mkdir(parents=True)
     (tmp_path / "conf/data/ramp.yaml").write_text("_target_: test_image_folder.Ramp\nnum_workers: 2\n")
-    options = ["model=linear_regression", "data=ramp", "loss=mse", "trainer.max_epochs=3", *QUICK]
+    options = ["model=linear_regression", "data=ramp", "loss=mse", "trainer.max_epochs=2", *QUICK]
     options += [f"hydra.searchpath=[file://{tmp_path / 'conf'}]"]
     expected = train(compose([*options, f"run_dir={tmp_path / 'whole'}"]))
     stopped = interrupted(options, 6)
