@@ -16,7 +16,10 @@ from kindling.config.signatures import signature
 
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 FILES = [(group, name) for group in GROUPS for name in options(group)]
-NEEDED = ["data.path=table.csv", "data.target=price"]
+NEEDED = {  # by data set of the user's own
+    "csv": ["data.path=table.csv", "data.target=price"],
+    "image_folder": ["data.path=photos", "data.size=28"],
+}
 
 
 def tasks(group: str, name: str) -> set[str]:
@@ -39,8 +42,9 @@ def loss_for(model: str, data: str) -> str:
 PAIRS = [
     (model, data)
     for model, data in itertools.product(options("model"), options("data"))
-    if data != "csv" and tasks("model", model) & tasks("data", data)
+    if data not in NEEDED and tasks("model", model) & tasks("data", data)
 ]
+OWN = [("linear_regression", "csv"), ("mlp", "image_folder")]
 
 
 @pytest.mark.parametrize(("group", "name"), FILES)
@@ -49,13 +53,15 @@ def test_every_file_composes_and_has_no_problems_on_this_machine(group: str, nam
     if (group, name) == ("optimizer", "none"):
         overrides += ["scheduler=none"]  # the default one takes its rate from there
     if group == "loss" and name != "none":
-        data = next(data for data in options("data") if data != "csv" and tasks("data", data) & tasks("loss", name))
+        data = next(
+            data for data in options("data") if data not in NEEDED and tasks("data", data) & tasks("loss", name)
+        )
         model = next(model for model in options("model") if tasks("model", model) & tasks("data", data))
         overrides += [f"model={model}", f"data={data}"]
     elif group == "data":
-        model = next(model for model, data in [*PAIRS, ("linear_regression", "csv")] if data == name)
+        model = next(model for model, data in [*PAIRS, *OWN] if data == name)
         overrides += [f"model={model}", f"loss={loss_for(model, name)}"]
-    overrides += NEEDED if name == "csv" and group == "data" else []
+    overrides += NEEDED.get(name, []) if group == "data" else []
     compose = compose_unchecked if group == "sweep" else compose_config  # which takes the overrides of a run alone
     problems = problems_of(compose(*overrides, "run_dir=unused"))
     elsewhere = [p for p in problems if p.startswith("trainer.accelerator=") and "none on this machine" in p]

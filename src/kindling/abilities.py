@@ -1,8 +1,8 @@
 """What a model and its data may offer beyond Lightning's API, and what is done where they do not.
 
 Nothing here has to be inherited. A method or attribute of that name, in the class of any LightningModule or
-LightningDataModule, is used; one that is missing costs what its comment says, and nothing else. Several steps a call,
-populations and tables of probabilities are for a SupervisedModule on data in memory alone.
+LightningDataModule, is used; one that is missing costs what its comment says, and nothing else. Tables of probabilities
+are for a SupervisedModule on a SupervisedDataModule; several steps a call and populations on data in memory alone.
 """
 
 from collections.abc import Iterator

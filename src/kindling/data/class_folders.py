@@ -115,7 +115,7 @@ class ClassFolders:
                     raise UserError(f"{self.named}: {shown(name)} is a link that leads out of the folder")
                 if entry.is_dir():
                     content.folders.append(entry.name)
-                elif Path(entry.name).suffix.lower() in IMAGES:
+                elif entry.is_file() and Path(entry.name).suffix.lower() in IMAGES:  # a pipe would wait
                     content.images.append(entry.name)
                 else:
                     content.others.append(entry.name)

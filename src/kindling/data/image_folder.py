@@ -55,8 +55,8 @@ class ImageFolder(AugmentedDataModule, OnDiskDataModule):
 
     Args:
         path: of the folder.
+        size: pixels that images are scaled to, whatever their proportions: one number, or [height, width].
         task: binary takes two classes, multiclass any number.
-        size: that images are scaled to, whatever their proportions: one number, or [height, width].
         channels: 1 reads them in grey, 3 in colour.
         mean: of the channels, between 0 for black and 1 for white: one number, or one for each. null: that of up to
             1,000 images of training.
@@ -73,14 +73,15 @@ class ImageFolder(AugmentedDataModule, OnDiskDataModule):
 
     tasks = ("binary", "multiclass")
     greys = "gray"
+    rows_draw = False
     white = 255
     light_ground = False  # of new images: what is transparent in them is white then
 
     def __init__(
         self,
         path: str,
+        size: Side | Annotated[list[Side], Field(min_length=2, max_length=2)],
         task: Literal["binary", "multiclass"] = "multiclass",
-        size: Side | Annotated[list[Side], Field(min_length=2, max_length=2)] = 64,
         channels: Literal[1, 3] = 3,
         mean: Fraction | list[Fraction] | None = None,
         std: Positive | list[Positive] | None = None,

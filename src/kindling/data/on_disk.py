@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class OnDiskDataModule(SupervisedDataModule):
     """
 
     source = "on disk"
+    rows_draw: ClassVar[bool] = True  # whether reading one may draw random numbers; else workers of evaluation stay
     splits: dict[SplitName, Dataset[Any]]
     mean: float | Tensor | None = None  # of x, to be broadcast with a row; None: x is not standardised
     std: float | Tensor = 1.0
@@ -93,6 +94,7 @@ class OnDiskDataModule(SupervisedDataModule):
     def _loader(self, split: Dataset[Any], train: bool = False) -> DataLoader[Any]:
         trainer = self.trainer
         num_workers = min(self.num_workers, os.cpu_count() or 1)
+        lasting = not (train or self.rows_draw)
         return DataLoader(
             split,
             self.batch_size,
@@ -101,9 +103,9 @@ class OnDiskDataModule(SupervisedDataModule):
             num_workers=num_workers,
             collate_fn=Collate(self.preprocessing(), self.task, self.row_dtype, self.state_dict()["tokens"]),
             pin_memory=bool(trainer) and trainer.strategy.root_device.type == "cuda",  # type: ignore[union-attr]
-            # Those of training are new in each epoch, as what a dataset draws in them is: see checkpoints/loaders.py.
-            persistent_workers=num_workers > 0 and not train,
-            generator=torch.Generator(),  # its own: to draw from the global one would change what dropout draws
+            # Those of training are new in each epoch, as what rows draw in them is: see checkpoints/loaders.py.
+            persistent_workers=lasting and num_workers > 0,
+            generator=torch.Generator() if lasting else None,  # else seeded in each epoch, or by the run
         )
 
 

@@ -104,4 +104,7 @@ def check_seen(file: Path, image: "Image", ground: int) -> None:
     alpha, colour = np.asarray(image.getchannel("A")), np.asarray(image.convert("RGB").convert("L"))
     if alpha.any() and alpha.mean() < 128 and abs(np.average(colour, weights=alpha) - ground) < 128:
         like, other = ("light like the white", "without") if ground else ("dark like the black", "with")
-        raise UserError(f"{file}: its strokes are {like} that stands for what is transparent; try {other} --invert")
+        raise UserError(
+            f"{file}: its strokes are {like} that stands for what is transparent; try {other} --invert, or save it "
+            "without transparency"
+        )
