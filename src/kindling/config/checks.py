@@ -74,7 +74,7 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
         found += _pair_problems(plain, asked)
     if "model" in sound:
         found += _idle_problems(cfg, asked)
-    if "data" in sound:
+    if {"augmentation", "data"} <= sound.keys():
         found += _augmentation_problems(plain, asked)
     if "trainer" in sound:
         found += _limit_problems(plain["trainer"])

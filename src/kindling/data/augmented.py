@@ -47,23 +47,19 @@ class AugmentedDataModule(LightningDataModule):
                 f"augmentation: is for images, rows of shape (channels, height, width); those of {type(self).__name__} "
                 f"have the shape {tuple(x.shape[1:])}"
             )
-        black, white = (
-            torch.as_tensor(value).to(x.device) if isinstance(value, Tensor) else value
-            for value in self.black_and_white()
-        )
+        levels = self.black_and_white()
+        black, white = (level.to(x.device) if isinstance(level, Tensor) else level for level in levels)
         before, num_rows = x.dtype, x.shape[:-3]
         images = (x.float() if before in LOW_PRECISION else x).flatten(0, -4)
-        images, y = augmentation(
-            (images - black) / (white - black), y.flatten(0, len(num_rows) - 1), getattr(self, "task", None)
-        )
+        images = (images - black) / (white - black)
+        images, y = augmentation(images, y.flatten(0, len(num_rows) - 1), getattr(self, "task", None))
         images = images * (white - black) + black
         return images.unflatten(0, num_rows).to(before), y.unflatten(0, num_rows)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         assert self.trainer is not None
-        if (
-            self.augmentation and self.trainer.training and not isinstance(batch, Chunk)
-        ):  # whose batches come one by one
+        in_one = isinstance(batch, Chunk)  # whose batches come one by one later
+        if self.augmentation and self.trainer.training and not in_one:
             x, y, *others = batch
             if others and self.augmentation.mixes:
                 raise UserError(
