@@ -39,7 +39,8 @@ CASES = {
     "single steps": [*DIGITS, "steps_per_call=1", "scheduler=step", "scheduler.step_size=1"],
     "xor": ["model=xor", "trainer.max_epochs=3", *QUICK],
     "linear_regression": ["model=linear_regression", "data=diabetes", "trainer.max_epochs=9", *QUICK],
-    "population": [*DIGITS, "population=2"],
+    "population": [*DIGITS, "population=2", "scheduler=warmup_cosine"],
+    "sequence": [*DIGITS, "scheduler=sequence"],
     "double precision": [*DIGITS, "trainer.precision=64-true", "trainer.max_epochs=2"],
     "validation within epochs": [*DIGITS, "trainer.max_epochs=2", "+trainer.val_check_interval=60"],
 }
@@ -49,6 +50,7 @@ MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an ep
     "xor": [6],
     "linear_regression": [3],
     "population": [8, 12],
+    "sequence": [2, 8],
     "double precision": [60],
     "validation within epochs": [60, 100, 190],
 }
@@ -141,7 +143,7 @@ def test_checkpoints_within_an_epoch_are_saved_by_time(run: Run, tmp_path: Path)
     assert Positions.seen == [32, 64, 96, 128, 160, 180, 180]  # the last two: best.ckpt, last.ckpt
 
 
-@pytest.mark.parametrize("scheduler", ["one_cycle", "cosine", "step", "plateau"])
+@pytest.mark.parametrize("scheduler", ["one_cycle", "cosine", "warmup_cosine", "sequence", "step", "plateau"])
 def test_a_finished_run_can_be_made_longer(scheduler: str, run: Run) -> None:
     done = run(*DIGITS, f"scheduler={scheduler}", "trainer.max_epochs=2")
     longer = resume(run, done, "trainer.max_epochs=4")

@@ -27,6 +27,7 @@ ACCELERATORS = {
 }
 
 MAX_WORKERS = 1024
+MANY_STEPS = 10**9  # a run that no schedule is too long for
 SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
 CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 SETTINGS = [
@@ -213,17 +214,27 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
     }
     for path in [path for path in handed_over if path in sound]:
         node = {**sound[path], "_partial_": False}
-        foreign = not node["_target_"].startswith(("torch.", "lightning.", "kindling."))
-        if foreign or any(isinstance(value, dict) and "_target_" in value for value in node.values()):
+        if not all(name.startswith(("torch.", "lightning.", "kindling.")) for name in targets(node)):
+            continue
+        if any(isinstance(value, dict) and "_target_" in value for value in node.values()):
             continue
         length = length_argument(get_object(node["_target_"])) if path == "scheduler" else None
         if length:
-            node = {length: 100, **node}
+            node = {length: MANY_STEPS, **node}
         try:
             with nullcontext() if path == "trainer" else without_memory(path):
                 instantiate(node, _convert_="all", **handed_over[path])
         except InstantiationException as error:
             yield construction_problem(path, sound[path], error)
+
+
+def targets(node: Any) -> Iterator[Any]:
+    """The names of all classes in a node."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from targets(value)
+        elif key == "_target_":
+            yield value
 
 
 @contextmanager

@@ -55,7 +55,8 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
         yield f"{path}._target_={node['_target_']}: cannot be imported ({str(error).splitlines()[0]})"
         return
     parameters = signature(target)
-    handed_over = HANDED_OVER.get(path, set())
+    of_scheduler = path == "scheduler" or path.startswith("scheduler.schedulers.")
+    handed_over = HANDED_OVER.get("scheduler" if of_scheduler else path, set())
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     names = [n for n, p in parameters.items() if p.kind in NAMED]
     valid = [name for name in names if name not in handed_over]
@@ -71,7 +72,7 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
             yield f"{path}.{key}: {target.__name__} has no such argument{did_you_mean(str(key), valid)}"
     for name in valid:
         required = parameters[name].default is inspect.Parameter.empty and path != "model"  # the data may have it
-        if required and name not in node and not (path == "scheduler" and name in RUN_LENGTH):
+        if required and name not in node and not (of_scheduler and name in RUN_LENGTH):
             yield f"{path}.{name}: a value is required by {target.__name__}"
 
 
@@ -112,12 +113,18 @@ def length_argument(scheduler: Callable[..., Any]) -> str | None:
 
     A scheduler whose length is filled in steps with every batch, any other with every epoch.
     """
-    given: dict[str, Any] = {}
-    while isinstance(scheduler, partial):  # Hydra's own kind does not merge with one around it
-        given = {**scheduler.keywords, **given}
-        scheduler = scheduler.func
-    takes = signature(scheduler)
-    return next((name for name in RUN_LENGTH if name in takes and given.get(name) is None), None)
+    function, keywords = given(scheduler)
+    takes = signature(function)
+    return next((name for name in RUN_LENGTH if name in takes and keywords.get(name) is None), None)
+
+
+def given(function: Callable[..., Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """What is called in the end, and the arguments that it is given by name."""
+    keywords: dict[str, Any] = {}
+    while isinstance(function, partial):  # Hydra's own kind does not merge with one around it
+        keywords = {**function.keywords, **keywords}
+        function = function.func
+    return function, keywords
 
 
 def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -160,6 +167,8 @@ def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
             hint = f"should be one of {', '.join(choices)}" if choices else "should be a single value"
             yield f"{path}: is a section with a _target_, and {hint}"
         return
+    if isinstance(value, dict) and any(isinstance(child, dict) and "_target_" in child for child in value.values()):
+        return  # several such sections
     try:
         adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
         # Strict, so that "3" is no number; but YAML knows lists alone, where signatures ask for tuples too.
