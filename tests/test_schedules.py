@@ -35,8 +35,8 @@ def cosine(left: float) -> float:
     ("name", "overrides", "warmup", "total"),
     [
         ("warmup_cosine", [], 4, 36),  # a tenth of 36
-        ("warmup_linear", ["scheduler.warmup=9", "trainer.max_epochs=-1", "+trainer.max_steps=20"], 9, 20),
-        ("warmup_cosine", ["scheduler.warmup=3", "+trainer.accumulate_grad_batches=4"], 3, 9),
+        ("warmup_linear", ["scheduler.warmup=9", "trainer.max_epochs=-1", "trainer.max_steps=20"], 9, 20),
+        ("warmup_cosine", ["scheduler.warmup=3", "trainer.accumulate_grad_batches=4"], 3, 9),
     ],
 )
 def test_a_warm_up_follows_its_formula(

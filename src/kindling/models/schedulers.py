@@ -80,8 +80,10 @@ def sequence(
             known.append(next(coming))
         return known[step][group] / rates[group] if rates[group] else 0.0
 
-    # Lambdas, which are no part of the state of the scheduler.
-    return LambdaLR(optimizer, [lambda step, group=group: factor(step, group) for group in range(len(rates))])
+    def of_group(group: int) -> Callable[[int], float]:
+        return lambda step: factor(step, group)  # a function, which is no part of the scheduler's state
+
+    return LambdaLR(optimizer, [of_group(group) for group in range(len(rates))])
 
 
 def _alone(name: str, make: Callable[..., LRScheduler], optimizer: Optimizer, num_steps: int) -> LRScheduler:

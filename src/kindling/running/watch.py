@@ -68,6 +68,6 @@ class Watch(Callback):
             if not math.isfinite(loss):
                 raise UserError(
                     f"the training loss became {loss} in epoch {trainer.current_epoch} at step {max(step, 0)}; "
-                    f"a smaller optimizer.lr or +trainer.gradient_clip_val=1 may help"
+                    f"a smaller optimizer.lr or trainer.gradient_clip_val=1 may help"
                 )
         raise UserError("the training loss of another process is not finite")
