@@ -15,6 +15,7 @@ from kindling.budget import MAX_SECONDS, Budget, of_machine
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
 from kindling.config.overrides import PARTS
+from kindling.config.rules import rule_problems
 from kindling.config.signatures import length_argument, section_problems, wanted
 from kindling.errors import did_you_mean, some
 
@@ -28,7 +29,7 @@ ACCELERATORS = {
 
 MAX_WORKERS = 1024
 MANY_STEPS = 10**9  # a run that no schedule is too long for
-SECTIONS = ["data", "loss", "optimizer", "scheduler", "trainer", "logger", "callbacks", "model"]
+SECTIONS = ["data", "loss", "optimizer", "param_groups", "scheduler", "trainer", "logger", "callbacks", "model"]
 CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 SETTINGS = [
     *CHOICES,
@@ -63,6 +64,8 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
         found += _pair_problems(plain, asked)
     if "model" in sound:
         found += _idle_problems(cfg, asked)
+    if {"trainer", "optimizer"} <= sound.keys() and isinstance(plain.get("param_groups"), dict):
+        found += rule_problems(plain)
     if "trainer" in sound:
         found += _limit_problems(plain["trainer"])
     scheduler = plain["scheduler"]
@@ -103,6 +106,15 @@ def _idle_problems(cfg: DictConfig, asked: Asked) -> Iterator[str]:
             key, _, value = text.lstrip("+~").partition("=")
             if (key == part and value not in ("none", "null")) or key.startswith(f"{part}."):
                 yield f"{text}: would do nothing, since {cfg.model._target_} takes no {part}; leave it out"
+    for text in asked.overrides if groups_are_idle(cfg) else []:
+        key, _, value = text.lstrip("+~").partition("=")
+        if (key == "param_groups" and value.strip("[]") != "none") or key.startswith("param_groups."):
+            yield f"{text}: would do nothing, since {cfg.model._target_} takes no optimizer; leave it out"
+
+
+def groups_are_idle(cfg: DictConfig) -> bool:
+    """Whether no optimizer is there to have the groups of param_groups."""
+    return cfg.optimizer is None or "optimizer" not in wanted(OmegaConf.to_container(cfg.model))  # type: ignore[arg-type]
 
 
 def _interpolated(node: Any, prefix: str = "") -> Iterator[str]:

@@ -65,7 +65,7 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
             continue
         if key in valid:
             if f"{path}.{key}" not in interpolated:
-                yield from _value_problems(f"{path}.{key}", parameters[key].annotation, value)
+                yield from value_problems(f"{path}.{key}", parameters[key].annotation, value)
         elif key in handed_over:
             yield f"{path}.{key}: is filled in by the run and cannot be set"
         elif not takes_anything:
@@ -158,7 +158,8 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return {"kwargs": inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)}
 
 
-def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
+def value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
+    """Of a value that is not of the kind that the annotation says."""
     if annotation is inspect.Parameter.empty:
         return
     if isinstance(value, dict) and "_target_" in value:

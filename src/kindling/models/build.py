@@ -14,6 +14,7 @@ from kindling.config.overrides import PARTS
 from kindling.config.signatures import wanted
 from kindling.data.setup import attribute
 from kindling.errors import UserError
+from kindling.models.param_groups import Grouped, describe, grouped
 from kindling.models.schedule import Schedule
 
 
@@ -48,6 +49,8 @@ def model_maker(
             raise missing(cfg, name)
     if "scheduler" in parts and isinstance(parts["scheduler"], partial):
         parts["scheduler"] = Schedule(parts["scheduler"])
+    if "optimizer" in parts:
+        parts["optimizer"] = grouped(parts["optimizer"], OmegaConf.to_container(cfg.param_groups, resolve=True))  # type: ignore[arg-type]
     with within:
         make = construct("model", cfg.model, _partial_=True, **parts, **told)
 
@@ -64,6 +67,8 @@ def model_maker(
             raise UserError(f"model: {cfg.model._target_} makes a {kind}, and a LightningModule is needed")
         if isinstance(parts.get("scheduler"), Schedule):
             parts["scheduler"].model = model
+        if isinstance(parts.get("optimizer"), Grouped):
+            parts["optimizer"].describe = partial(describe, model)
         return model
 
     return make_model, told

@@ -41,7 +41,7 @@ def reopened(
         UserError: where it names or reaches what a checkpoint may not, or an override is a mistake.
     """
     packages, settings = own_settings(overrides, allowed_packages)
-    saved = {**settings, **copy.deepcopy(saved), "callbacks": {}, "logger": {}}
+    saved = {**settings, **copy.deepcopy(saved), "callbacks": {}, "logger": {}, "param_groups": {}}
     nameless = [
         f"{key}: names no class"
         for key in targets.BUILT

@@ -24,7 +24,7 @@ from kindling.running.callbacks import of_kind
 from kindling.running.ending import has_stopped
 
 # These live on in the checkpoint: as weights, as the state of the optimizer, in what has been measured.
-KEPT = ("seed", "population", "monitor", "mode", "model", "loss", "optimizer", "scheduler")
+KEPT = ("seed", "population", "monitor", "mode", "model", "loss", "optimizer", "param_groups", "scheduler")
 
 
 @dataclass
