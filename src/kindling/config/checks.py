@@ -15,7 +15,7 @@ from kindling.budget import MAX_SECONDS, Budget, of_machine
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
 from kindling.config.overrides import PARTS
-from kindling.config.rules import rule_problems
+from kindling.config.rules import FACTOR, rule_problems, settings_of
 from kindling.config.signatures import length_argument, section_problems, wanted
 from kindling.errors import did_you_mean, some
 
@@ -65,7 +65,10 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
     if "model" in sound:
         found += _idle_problems(cfg, asked)
     if {"trainer", "optimizer"} <= sound.keys() and isinstance(plain.get("param_groups"), dict):
-        found += rule_problems(plain)
+        of_groups = list(rule_problems(plain))
+        found += of_groups
+        if of_groups:
+            sound.pop("param_groups", None)
     if "trainer" in sound:
         found += _limit_problems(plain["trainer"])
     scheduler = plain["scheduler"]
@@ -238,6 +241,8 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
                 instantiate(node, _convert_="all", **handed_over[path])
         except InstantiationException as error:
             yield construction_problem(path, sound[path], error)
+    if "optimizer" in sound and sound.get("param_groups"):
+        yield from _group_problems(sound["optimizer"], sound["param_groups"])
 
 
 def targets(node: Any) -> Iterator[Any]:
@@ -247,6 +252,20 @@ def targets(node: Any) -> Iterator[Any]:
             yield from targets(value)
         elif key == "_target_":
             yield value
+
+
+def _group_problems(optimizer: dict[str, Any], rules: dict[str, Any]) -> Iterator[str]:
+    """What an optimizer of torch would say of the settings of a group, at which it does not look, as its own."""
+    for name, rule in rules.items():
+        settings = {key: value for key, value in settings_of(rule or {}).items() if key != FACTOR}
+        if not settings or not optimizer["_target_"].startswith("torch."):
+            continue
+        node = {**optimizer, **settings, "_partial_": False}
+        try:
+            with without_memory("param_groups"):
+                instantiate(node, _convert_="all", params=[torch.nn.Parameter(torch.zeros(1))])
+        except InstantiationException as error:
+            yield construction_problem(f"param_groups.{name}", {**settings, "_target_": node["_target_"]}, error)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ def rule_problems(config: Mapping[str, Any]) -> Iterator[str]:
         return
     if str(optimizer["_target_"]).endswith("LBFGS"):
         yield f"param_groups: {optimizer['_target_']} takes all parameters in one group; param_groups=none goes with it"
+        return
     strategy = str(config["trainer"].get("strategy")).lower()
     for name in ("fsdp", "deepspeed"):
         if name in strategy:

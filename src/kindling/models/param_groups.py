@@ -35,9 +35,8 @@ class Grouped(partial[Optimizer]):
         for name, dims, parameter in described:
             known.setdefault(id(parameter), []).append((name, dims))  # several names where it is tied
         function, keywords = given(self)
-        lr = {**keywords, **kwargs}.get(
-            "lr", signature(function)["lr"].default if "lr" in signature(function) else None
-        )
+        keywords |= kwargs
+        lr = keywords["lr"] if "lr" in keywords else signature(function)["lr"].default
         groups = list(params)
         if not (groups and isinstance(groups[0], dict)):
             groups = [{"params": groups}]
