@@ -190,7 +190,7 @@ def test_groups_where_no_optimizer_is_taken_are_refused(run: Run) -> None:
 
 
 def test_a_run_with_groups_goes_on_and_keeps_them(run: Run) -> None:
-    grouped = [*DIGITS, "param_groups=[no_decay,head]", "param_groups.head.names=net.3"]
+    grouped = [*DIGITS, "param_groups=[no_decay,head]", "param_groups.head.names=net.4"]
     whole = run(*grouped, "trainer.max_epochs=2", "scheduler=step")
     done = run(*grouped, "trainer.max_epochs=1", "scheduler=step")
     with pytest.raises(UserError, match=r"param_groups.head.lr_factor=3.0: a run that goes on keeps what it has, 10.0"):
