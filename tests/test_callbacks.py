@@ -88,7 +88,7 @@ def test_what_a_killed_run_has_not_called_the_best_has_to_be_named(tmp_path: Pat
     [
         (["+callbacks.best.every_n_train_steps=10"], "callbacks.best.every_n_train_steps=10: the weights would not be"),
         (
-            ["+callbacks.best.save_on_train_epoch_end=true", "+trainer.check_val_every_n_epoch=2"],
+            ["+callbacks.best.save_on_train_epoch_end=true", "trainer.check_val_every_n_epoch=2"],
             "callbacks.best.save_on_train_epoch_end=true: the weights would not be those that val/loss",
         ),
         (["+callbacks.best.save_weights_only=true"], "callbacks.best.save_weights_only=true: what a run is opened"),
@@ -134,7 +134,7 @@ def test_weights_that_were_validated_and_are_not_saved_are_told(run: Train, caps
 
 
 def test_without_a_best_checkpoint_the_last_weights_are_measured(run: Train) -> None:
-    done = run(*ROUGH, "callbacks.best=null", "+trainer.check_val_every_n_epoch=4")
+    done = run(*ROUGH, "callbacks.best=null", "trainer.check_val_every_n_epoch=4")
     assert done.summary["monitor"]["step"] == done.summary["steps"] == 270
     assert Run(done.folder).metrics["epoch"].tolist() == [0, 1, 2, 3, 4, 5]
     assert Run(done.folder).evaluate() == done.summary["metrics"]
@@ -163,7 +163,7 @@ def test_without_a_best_checkpoint_the_last_weights_are_measured(run: Train) -> 
             "train/loss, val/acc, val/loss; did you mean val/loss?",
         ),
         (
-            [*STOP, "+callbacks.stop.monitor=val/acc", "+callbacks.stop.mode=max", "+trainer.limit_val_batches=0"],
+            [*STOP, "+callbacks.stop.monitor=val/acc", "+callbacks.stop.mode=max", "trainer.limit_val_batches=0"],
             "trainer.limit_val_batches=0: callbacks.stop.monitor=val/acc is never measured; leave it out",
         ),
     ],
@@ -184,9 +184,9 @@ def test_why_a_run_ended_is_said(run: Train, capsys: pytest.CaptureFixture[str])
     assert threshold.summary["ended"]["reason"] == "val/loss has reached 0.3 (callbacks.stop)"
     late = run(*DIGITS, "trainer.max_epochs=2")
     assert late.summary["ended"] == {"early": False, "reason": "max_epochs=2 is reached"}
-    steps = run(*DIGITS, "+trainer.max_steps=7")
+    steps = run(*DIGITS, "trainer.max_steps=7")
     assert steps.summary["ended"] == {"early": False, "reason": "max_steps=7 is reached"}
-    time = run(*DIGITS, "trainer.max_epochs=900", "+trainer.max_time='00:00:00:01'")
+    time = run(*DIGITS, "trainer.max_epochs=900", "trainer.max_time='00:00:00:01'")
     assert time.summary["ended"] == {"early": True, "reason": "its time is over (max_time)"}
 
 
@@ -224,7 +224,7 @@ def test_a_stopped_run_that_was_moved_stays_as_it_is(run: Train, tmp_path: Path)
         ("model.dropout=0.5", "model.dropout=0.5: a run that goes on keeps what it has, 0.1; init_from="),
         ("monitor=train/loss", "monitor=train/loss: a run that goes on keeps what it has, val/loss; init_from="),
         ("+callbacks.best.save_top_k=2", "callbacks.best.save_top_k=2: the callback goes on with None"),
-        ("+trainer.max_steps=9", "trainer.max_steps=9: the run has done 45 steps, and can only go on"),
+        ("trainer.max_steps=9", "trainer.max_steps=9: the run has done 45 steps, and can only go on"),
     ],
 )
 def test_what_the_checkpoint_overrules_is_refused(override: str, told: str, run: Train) -> None:
@@ -244,18 +244,18 @@ def test_what_the_checkpoint_overrules_is_refused(override: str, told: str, run:
     ("overrides", "told"),
     [
         (["trainer.max_epochs=0"], "trainer.max_epochs=0: nothing would be trained"),
-        (["+trainer.max_steps=0"], "trainer.max_steps=0: nothing would be trained"),
-        (["+trainer.limit_train_batches=0"], "trainer.limit_train_batches=0: nothing would be trained"),
-        (["+trainer.limit_train_batches=0.0"], "trainer.limit_train_batches=0: nothing would be trained"),
-        (["+trainer.check_val_every_n_epoch=0"], "trainer.check_val_every_n_epoch=0: should be more"),
-        (["trainer.max_epochs=2", "+trainer.min_epochs=5"], "trainer.min_epochs=5: is more than trainer.max_epochs=2"),
-        (["+trainer.val_check_interval=1000"], "`val_check_interval` (1000) must be less than or equal"),
-        (["+trainer.val_check_interval=0"], "trainer.val_check_interval=0: should be more"),
+        (["trainer.max_steps=0"], "trainer.max_steps=0: nothing would be trained"),
+        (["trainer.limit_train_batches=0"], "trainer.limit_train_batches=0: nothing would be trained"),
+        (["trainer.limit_train_batches=0.0"], "trainer.limit_train_batches=0: nothing would be trained"),
+        (["trainer.check_val_every_n_epoch=0"], "trainer.check_val_every_n_epoch=0: should be more"),
+        (["trainer.max_epochs=2", "trainer.min_epochs=5"], "trainer.min_epochs=5: is more than trainer.max_epochs=2"),
+        (["trainer.val_check_interval=1000"], "`val_check_interval` (1000) must be less than or equal"),
+        (["trainer.val_check_interval=0"], "trainer.val_check_interval=0: should be more"),
         (
-            ["+trainer.limit_val_batches=0"],
+            ["trainer.limit_val_batches=0"],
             "trainer.limit_val_batches=0: monitor=val/loss is never measured; monitor=null",
         ),
-        (["+trainer.limit_val_batches=0.001"], "You requested to check 0.001 of the `val_dataloader`"),
+        (["trainer.limit_val_batches=0.001"], "You requested to check 0.001 of the `val_dataloader`"),
     ],
 )
 def test_limits_that_leave_nothing_are_refused(overrides: list[str], told: str, run: Train) -> None:
@@ -263,23 +263,23 @@ def test_limits_that_leave_nothing_are_refused(overrides: list[str], told: str, 
 
 
 def test_a_split_that_is_switched_off_is_absent(run: Train) -> None:
-    without_test = run(*DIGITS, "trainer.max_epochs=1", "+trainer.limit_test_batches=0")
+    without_test = run(*DIGITS, "trainer.max_epochs=1", "trainer.limit_test_batches=0")
     assert without_test.summary["metrics"] == {}
     for monitor in ("null", "train/loss"):
-        done = run(*DIGITS, "trainer.max_epochs=2", "+trainer.limit_val_batches=0", f"monitor={monitor}")
+        done = run(*DIGITS, "trainer.max_epochs=2", "trainer.limit_val_batches=0", f"monitor={monitor}")
         assert list(Run(done.folder).metrics) == ["epoch", "step", "lr", "train/acc", "train/loss"]
 
 
 @pytest.mark.parametrize(
     "overrides",
-    [["+trainer.val_check_interval=0.25"], ["+trainer.val_check_interval=5"], ["+trainer.check_val_every_n_epoch=2"]],
+    [["trainer.val_check_interval=0.25"], ["trainer.val_check_interval=5"], ["trainer.check_val_every_n_epoch=2"]],
 )
 def test_the_best_value_its_epoch_and_its_row_agree(overrides: list[str], run: Train) -> None:
     agrees(run(*ROUGH, *overrides))
 
 
 def test_epochs_that_were_not_validated_are_not_printed(run: Train, capsys: pytest.CaptureFixture[str]) -> None:
-    run(*DIGITS, "trainer.max_epochs=5", "+trainer.check_val_every_n_epoch=2", "scheduler=plateau")
+    run(*DIGITS, "trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2", "scheduler=plateau")
     lines = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert lines == ["epoch 1", "epoch 3"]
 

@@ -62,9 +62,9 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
         (["scheduler=cosine"], "0.1 to 0.00019"),
         (["scheduler=cosine", "+scheduler.T_max=2"], "0.1 to 0"),
         (["scheduler=step", "scheduler.step_size=1"], "0.1 to 0.001"),
-        (["scheduler=cosine", "trainer.max_epochs=-1", "+trainer.max_steps=5"], "0.1 to 0.00955"),
-        (["scheduler=cosine", "+trainer.accumulate_grad_batches=4"], "0.1 to 0.00302"),
-        (["scheduler=step", "scheduler.step_size=2", "trainer.max_epochs=-1", "+trainer.max_steps=30"], "0.1 to 0.01"),
+        (["scheduler=cosine", "trainer.max_epochs=-1", "trainer.max_steps=5"], "0.1 to 0.00955"),
+        (["scheduler=cosine", "trainer.accumulate_grad_batches=4"], "0.1 to 0.00302"),
+        (["scheduler=step", "scheduler.step_size=2", "trainer.max_epochs=-1", "trainer.max_steps=30"], "0.1 to 0.01"),
     ],
 )
 def test_the_rates_that_are_told_are_those_that_are_used(
@@ -85,8 +85,8 @@ def test_a_plateau_is_told_by_its_rule(said: Said, tmp_path: Path) -> None:
     ("overrides", "told"),
     [
         ([], "1 epoch = 3 passes"),
-        (["steps_per_call=1", "+trainer.limit_train_batches=0.5"], "1 epoch = 1.5 passes"),
-        (["+trainer.limit_train_batches=4"], ""),
+        (["steps_per_call=1", "trainer.limit_train_batches=0.5"], "1 epoch = 1.5 passes"),
+        (["trainer.limit_train_batches=4"], ""),
         (["data.num_repeats=1"], ""),
     ],
 )

@@ -126,7 +126,7 @@ def test_metrics_and_spread_are_logged(run: Run) -> None:
         ("optimizer=lbfgs", "torch.optim.LBFGS, which does not work element by element"),
         ("scheduler=plateau", "a scheduler that waits for validation"),
         ("trainer=ddp_cpu", "several processes"),
-        ("+trainer.gradient_clip_val=1", "trainer.gradient_clip_val=1, which looks at all gradients together"),
+        ("trainer.gradient_clip_val=1", "trainer.gradient_clip_val=1, which looks at all gradients together"),
         ("monitor=train/loss", "monitor=train/loss, which is no metric of the validation"),
     ],
 )

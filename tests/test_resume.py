@@ -40,9 +40,10 @@ CASES = {
     "metrics and weights": [*DIGITS, "trainer.max_epochs=2", "metrics=[f1,auroc]", "loss.class_weights=balanced"],
     "xor": ["model=xor", "trainer.max_epochs=3", *QUICK],
     "linear_regression": ["model=linear_regression", "data=diabetes", "trainer.max_epochs=9", *QUICK],
-    "population": [*DIGITS, "population=2"],
+    "population": [*DIGITS, "population=2", "scheduler=warmup_cosine"],
+    "sequence": [*DIGITS, "scheduler=sequence"],
     "double precision": [*DIGITS, "trainer.precision=64-true", "trainer.max_epochs=2"],
-    "validation within epochs": [*DIGITS, "trainer.max_epochs=2", "+trainer.val_check_interval=60"],
+    "validation within epochs": [*DIGITS, "trainer.max_epochs=2", "trainer.val_check_interval=60"],
 }
 MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an epoch, at its end, near the end of the run
     "mlp": [2, 6, 18],
@@ -51,6 +52,7 @@ MOMENTS = {  # calls of Lightning until the signal comes: in the middle of an ep
     "xor": [6],
     "linear_regression": [3],
     "population": [8, 12],
+    "sequence": [2, 8],
     "double precision": [60],
     "validation within epochs": [60, 100, 190],
 }
@@ -143,7 +145,7 @@ def test_checkpoints_within_an_epoch_are_saved_by_time(run: Run, tmp_path: Path)
     assert Positions.seen == [32, 64, 96, 128, 160, 180, 180]  # the last two: best.ckpt, last.ckpt
 
 
-@pytest.mark.parametrize("scheduler", ["one_cycle", "cosine", "step", "plateau"])
+@pytest.mark.parametrize("scheduler", ["one_cycle", "cosine", "warmup_cosine", "sequence", "step", "plateau"])
 def test_a_finished_run_can_be_made_longer(scheduler: str, run: Run) -> None:
     done = run(*DIGITS, f"scheduler={scheduler}", "trainer.max_epochs=2")
     longer = resume(run, done, "trainer.max_epochs=4")
@@ -227,6 +229,20 @@ def test_a_run_of_another_config_is_not_gone_on_with(killed: Path) -> None:
     assert "optimizer.lr is 0.1, was 0.5" in text
 
 
+def test_a_run_from_before_conf_had_a_key_is_gone_on_with(killed: Path) -> None:
+    config = yaml.safe_load((killed / "config.yaml").read_text())
+    for key in ("accumulate_grad_batches", "check_val_every_n_epoch", "gradient_clip_val"):
+        del config["trainer"][key]
+    config["trainer"]["max_steps"] = 9
+    (killed / "config.yaml").write_text(yaml.safe_dump(config))
+    (killed / "overrides.yaml").write_text(yaml.safe_dump(["model=xor", "seed=3", "+trainer.max_steps=9"]))
+    assert arguments(killed)[:3] == ["model=xor", "seed=3", "++trainer.max_steps=9"]
+    assert "++trainer.max_steps=12" in arguments(killed, "trainer.max_steps=12")
+    config["trainer"]["gradient_clip_val"] = 0.5
+    (killed / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "trainer.gradient_clip_val is None, was 0.5" in complaint(killed)
+
+
 @pytest.mark.parametrize("override", ["hydra.job.chdir=true", "+hydra/callbacks=x", "hydra/launcher=x"])
 def test_a_folder_cannot_say_what_hydra_does(override: str, killed: Path) -> None:
     (killed / "overrides.yaml").write_text(yaml.safe_dump(["model=xor", override]))
@@ -251,7 +267,7 @@ def test_auto_goes_on_with_the_newest_unfinished_run_like_this(
     folder = tmp_path / "outputs"
     resumed = check_command_line(CONF, "train", ["model=xor", "seed=3", "resume=auto"])
     assert resumed == ["model=xor", "seed=3", f"resume='{folder}'", f"hydra.run.dir='{folder}'"]
-    for other in (["seed=4"], ["seed=3", "+trainer.gradient_clip_val=1"]):
+    for other in (["seed=4"], ["seed=3", "trainer.gradient_clip_val=1"]):
         assert check_command_line(CONF, "train", ["model=xor", *other, "resume=auto"]) == ["model=xor", *other]
     with pytest.raises(SystemExit, match=r"optimizr.lr: no such key; did you mean optimizer.lr"):
         check_command_line(CONF, "train", ["model=xor", "optimizr.lr=1", "resume=auto"])

@@ -6,8 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import yaml
 
-from conftest import Finished, compose_config
+from conftest import CONF, Finished, compose_config
+from kindling.config.since import is_of_lightning
 from kindling.running.build import build
 from test_train import error_of, weights
 
@@ -63,6 +65,18 @@ def test_several_steps_are_the_default() -> None:
     assert chosen() == 32
 
 
+def test_what_is_lightnings_own_value_keeps_several_steps() -> None:
+    own = ["trainer.accumulate_grad_batches=1", "+trainer.min_steps=null", "trainer.max_steps=-1"]
+    assert chosen(*own, "trainer.deterministic=true", "trainer.benchmark=false") == 32
+
+
+def test_the_keys_of_the_trainer_have_lightnings_own_values() -> None:
+    lines = (CONF / "trainer" / "default.yaml").read_text().partition("Lightning's own values from here on.")[2]
+    keys = yaml.safe_load(lines)
+    assert {"gradient_clip_val", "accumulate_grad_batches", "deterministic", "max_steps"} < keys.keys()
+    assert [key for key, value in keys.items() if not is_of_lightning(key, value)] == []
+
+
 @pytest.mark.parametrize(
     "override",
     [
@@ -70,9 +84,9 @@ def test_several_steps_are_the_default() -> None:
         "scheduler=plateau",
         "trainer=ddp_cpu",
         "trainer.precision=64-true",
-        "+trainer.gradient_clip_val=1",
-        "+trainer.accumulate_grad_batches=2",
-        "+trainer.max_steps=7",
+        "trainer.gradient_clip_val=1",
+        "trainer.accumulate_grad_batches=2",
+        "trainer.max_steps=7",
         "debug=overfit",
         "debug=limit",
         "debug=profiler",
@@ -86,7 +100,7 @@ def test_what_looks_at_every_step_gets_every_step(override: str) -> None:
 
 
 def test_asking_for_several_steps_where_one_is_needed_is_refused(run: Run) -> None:
-    text = error_of(run, "data=digits", "steps_per_call=8", "+trainer.gradient_clip_val=1")
+    text = error_of(run, "data=digits", "steps_per_call=8", "trainer.gradient_clip_val=1")
     assert text == "steps_per_call=8: not possible with trainer.gradient_clip_val=1; set it to 1 or auto"
     assert "should be auto or a whole number from 1" in error_of(run, "data=digits", "steps_per_call=0")
 

@@ -221,9 +221,7 @@ def test_a_run_that_failed_before_it_began_leaves_its_folder_free(run: Run, csv_
     assert done.summary["status"] == "completed"
 
 
-@pytest.mark.parametrize(
-    "limit", ["+trainer.max_steps=5", "+trainer.check_val_every_n_epoch=5", "trainer.max_epochs=1"]
-)
+@pytest.mark.parametrize("limit", ["trainer.max_steps=5", "trainer.check_val_every_n_epoch=5", "trainer.max_epochs=1"])
 def test_training_may_end_before_the_first_validation(limit: str, run: Run) -> None:
     done = run("data=digits", "trainer.max_epochs=2", limit)
     assert math.isfinite(done.score)
@@ -234,7 +232,7 @@ def test_training_may_end_before_the_first_validation(limit: str, run: Run) -> N
     ("limit", "expected"),
     [
         (
-            "+trainer.limit_val_batches=0",
+            "trainer.limit_val_batches=0",
             "trainer.limit_val_batches=0: monitor=val/loss is never measured; monitor=null takes the last",
         ),
         ("trainer.max_epochs=-1", "the scheduler is as long as the run"),

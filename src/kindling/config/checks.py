@@ -16,6 +16,7 @@ from kindling.budget import MAX_SECONDS, Budget, of_machine
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
 from kindling.config.overrides import PARTS
+from kindling.config.rules import FACTOR, rule_problems, settings_of
 from kindling.config.signatures import length_argument, section_problems, takes_augmentation, wanted
 from kindling.errors import did_you_mean, some
 
@@ -28,11 +29,13 @@ ACCELERATORS = {
 }
 
 MAX_WORKERS = 1024
+MANY_STEPS = 10**9  # a run that no schedule is too long for
 SECTIONS = [
     "data",
     "augmentation",
     "loss",
     "optimizer",
+    "param_groups",
     "scheduler",
     "trainer",
     "logger",
@@ -76,6 +79,11 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
         found += _idle_problems(cfg, asked)
     if {"augmentation", "data"} <= sound.keys():
         found += _augmentation_problems(plain, asked)
+    if {"trainer", "optimizer"} <= sound.keys() and isinstance(plain.get("param_groups"), dict):
+        of_groups = list(rule_problems(plain))
+        found += of_groups
+        if of_groups:
+            sound.pop("param_groups", None)
     if "trainer" in sound:
         found += _limit_problems(plain["trainer"])
     scheduler = plain["scheduler"]
@@ -117,6 +125,15 @@ def _idle_problems(cfg: DictConfig, asked: Asked) -> Iterator[str]:
             key, _, value = text.lstrip("+~").partition("=")
             if (key == part and value not in ("none", "null")) or key.startswith(f"{part}."):
                 yield f"{text}: would do nothing, since {cfg.model._target_} takes no {part}; leave it out"
+    for text in asked.overrides if groups_are_idle(cfg) else []:
+        key, _, value = text.lstrip("+~").partition("=")
+        if (key == "param_groups" and value.strip("[]") != "none") or key.startswith("param_groups."):
+            yield f"{text}: would do nothing, since {cfg.model._target_} takes no optimizer; leave it out"
+
+
+def groups_are_idle(cfg: DictConfig) -> bool:
+    """Whether no optimizer is there to have the groups of param_groups."""
+    return cfg.optimizer is None or "optimizer" not in wanted(OmegaConf.to_container(cfg.model))  # type: ignore[arg-type]
 
 
 def _augmentation_problems(cfg: dict[str, Any], asked: Asked) -> Iterator[str]:
@@ -237,12 +254,13 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
     }
     for path in [path for path in handed_over if path in sound]:
         node = {**sound[path], "_partial_": False}
-        foreign = not node["_target_"].startswith(("torch.", "lightning.", "kindling."))
-        if foreign or any(isinstance(value, dict) and "_target_" in value for value in node.values()):
+        if not all(name.startswith(("torch.", "lightning.", "kindling.")) for name in targets(node)):
+            continue
+        if any(isinstance(value, dict) and "_target_" in value for value in node.values()):
             continue
         length = length_argument(get_object(node["_target_"])) if path == "scheduler" else None
         if length:
-            node = {length: 100, **node}
+            node = {length: MANY_STEPS, **node}
         if path == "loss" and node.get("class_weights") == "balanced":  # by data, which are not there yet
             node.pop("class_weights")
         try:
@@ -250,6 +268,31 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
                 instantiate(node, _convert_="all", **handed_over[path])
         except InstantiationException as error:
             yield construction_problem(path, sound[path], error)
+    if "optimizer" in sound and sound.get("param_groups"):
+        yield from _group_problems(sound["optimizer"], sound["param_groups"])
+
+
+def targets(node: Any) -> Iterator[Any]:
+    """The names of all classes in a node."""
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from targets(value)
+        elif key == "_target_":
+            yield value
+
+
+def _group_problems(optimizer: dict[str, Any], rules: dict[str, Any]) -> Iterator[str]:
+    """What an optimizer of torch would say of the settings of a group, at which it does not look, as its own."""
+    for name, rule in rules.items():
+        settings = {key: value for key, value in settings_of(rule or {}).items() if key != FACTOR}
+        if not settings or not optimizer["_target_"].startswith("torch."):
+            continue
+        node = {**optimizer, **settings, "_partial_": False}
+        try:
+            with without_memory("param_groups"):
+                instantiate(node, _convert_="all", params=[torch.nn.Parameter(torch.zeros(1))])
+        except InstantiationException as error:
+            yield construction_problem(f"param_groups.{name}", {**settings, "_target_": node["_target_"]}, error)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kindling.config.overrides import PARTS
 from kindling.config.places import located, names_a_place, written
 from kindling.config.quoting import quoted
+from kindling.config.since import filled_in
 from kindling.config.sources import Source, check_flags, split
 from kindling.config.told import check_place, is_computed, key_of, parsed_overrides
 from kindling.errors import UserError, shown, some
@@ -98,6 +99,7 @@ class Started:
         except (HydraException, OmegaConfBaseException) as error:
             return [str(error).splitlines()[0]]
         now, then = ({key: located(key, value) for key, value in flat(c)} for c in (composed, self.config))
+        then = filled_in(then, now)
         given = {text.lstrip("+~").partition("=")[0] for text in overrides}
         of_data = [key for key in then if key.startswith("data.") and key not in ELSEWHERE]
         for key in [key for key in of_data if now.get(key, then[key]) != then[key]]:

@@ -59,7 +59,8 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
         yield f"{path}._target_={node['_target_']}: cannot be imported ({str(error).splitlines()[0]})"
         return
     parameters = signature(target)
-    handed_over = HANDED_OVER.get(path, set())
+    of_scheduler = path == "scheduler" or path.startswith("scheduler.schedulers.")
+    handed_over = HANDED_OVER.get("scheduler" if of_scheduler else path, set())
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     names = [n for n, p in parameters.items() if p.kind in NAMED]
     valid = [name for name in names if name not in handed_over]
@@ -68,14 +69,14 @@ def node_problems(path: str, node: dict[str, Any], interpolated: Set[str] = froz
             continue
         if key in valid:
             if f"{path}.{key}" not in interpolated:
-                yield from _value_problems(f"{path}.{key}", parameters[key].annotation, value)
+                yield from value_problems(f"{path}.{key}", parameters[key].annotation, value)
         elif key in handed_over:
             yield f"{path}.{key}: is filled in by the run and cannot be set"
         elif not takes_anything:
             yield f"{path}.{key}: {target.__name__} has no such argument{did_you_mean(str(key), valid)}"
     for name in valid:
         required = parameters[name].default is inspect.Parameter.empty and path != "model"  # the data may have it
-        filled_in = RUN_LENGTH if path == "scheduler" else OF_DATA if path.startswith("metrics.") else ()
+        filled_in = RUN_LENGTH if of_scheduler else OF_DATA if path.startswith("metrics.") else ()
         if required and name not in node and name not in filled_in:
             yield f"{path}.{name}: a value is required by {target.__name__}"
 
@@ -124,12 +125,18 @@ def length_argument(scheduler: Callable[..., Any]) -> str | None:
 
     A scheduler whose length is filled in steps with every batch, any other with every epoch.
     """
-    given: dict[str, Any] = {}
-    while isinstance(scheduler, partial):  # Hydra's own kind does not merge with one around it
-        given = {**scheduler.keywords, **given}
-        scheduler = scheduler.func
-    takes = signature(scheduler)
-    return next((name for name in RUN_LENGTH if name in takes and given.get(name) is None), None)
+    function, keywords = given(scheduler)
+    takes = signature(function)
+    return next((name for name in RUN_LENGTH if name in takes and keywords.get(name) is None), None)
+
+
+def given(function: Callable[..., Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """What is called in the end, and the arguments that it is given by name."""
+    keywords: dict[str, Any] = {}
+    while isinstance(function, partial):  # Hydra's own kind does not merge with one around it
+        keywords = {**function.keywords, **keywords}
+        function = function.func
+    return function, keywords
 
 
 def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -166,7 +173,8 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return {"kwargs": inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)}
 
 
-def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
+def value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
+    """Of a value that is not of the kind that the annotation says."""
     if annotation is inspect.Parameter.empty:
         return
     if isinstance(value, dict) and "_target_" in value:
@@ -175,6 +183,8 @@ def _value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
             hint = f"should be one of {', '.join(choices)}" if choices else "should be a single value"
             yield f"{path}: is a section with a _target_, and {hint}"
         return
+    if isinstance(value, dict) and any(isinstance(child, dict) and "_target_" in child for child in value.values()):
+        return  # several such sections
     try:
         adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
         # Strict, so that "3" is no number; but YAML knows lists alone, where signatures ask for tuples too.

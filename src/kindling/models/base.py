@@ -21,7 +21,7 @@ from kindling.lightning_internals import count_steps
 from kindling.models.losses import weighted, weights_of_rows
 from kindling.models.metrics import MeanLoss, metrics_of_stages
 from kindling.models.predictor import Predictor
-from kindling.models.schedule import number_of_steps
+from kindling.models.schedule import number_of_steps, remember_start, start_again
 
 if TYPE_CHECKING:
     from kindling.data.supervised import SupervisedDataModule
@@ -191,23 +191,13 @@ class SupervisedModule(LightningModule):
     def restore_progress(self, progress: dict[str, Any]) -> None:
         self.num_samples, self.lr = progress["num_samples"], progress["lr"]
         if self.schedule_length not in (None, progress["schedule_length"]):
-            self._move_schedule()
-
-    def _move_schedule(self) -> None:
-        """The run is to be longer, or shorter, than it was: go on where a schedule of that length would be by now."""
-        (config,) = self.trainer.lr_scheduler_configs
-        (group,) = self.trainer.optimizers[0].param_groups
-        stand_in: Any = self.make_optimizer([nn.Parameter(torch.zeros(1))])
-        schedule = self._schedule(stand_in)
-        stand_in._opt_called = True  # it has no steps to take
-        for _ in range(config.scheduler.last_epoch):
-            schedule.step()
-        config.scheduler.load_state_dict(schedule.state_dict())
-        group.update({key: value for key, value in stand_in.param_groups[0].items() if key not in ("params", "fused")})
+            start_again(self.trainer.lr_scheduler_configs[0].scheduler)
 
     def _schedule(self, optimizer: Optimizer) -> LRScheduler:
         length = length_argument(self.make_scheduler)
-        return self.make_scheduler(optimizer, **({length: self.schedule_length} if length else {}))
+        scheduler = self.make_scheduler(optimizer, **({length: self.schedule_length} if length else {}))
+        remember_start(scheduler)
+        return scheduler
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.make_optimizer(self.parameters(), **self._fused())

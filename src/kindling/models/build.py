@@ -16,6 +16,7 @@ from kindling.config.signatures import signature, wanted
 from kindling.data.setup import attribute
 from kindling.errors import UserError
 from kindling.models.chosen import make_metrics
+from kindling.models.param_groups import Grouped, describe, grouped
 from kindling.models.schedule import Schedule
 
 
@@ -58,6 +59,8 @@ def model_maker(
             raise missing(cfg, name)
     if "scheduler" in parts and isinstance(parts["scheduler"], partial):
         parts["scheduler"] = Schedule(parts["scheduler"])
+    if "optimizer" in parts:
+        parts["optimizer"] = grouped(parts["optimizer"], OmegaConf.to_container(cfg.param_groups, resolve=True))  # type: ignore[arg-type]
     with within:
         make = construct("model", cfg.model, _partial_=True, **parts, **told)
 
@@ -74,6 +77,8 @@ def model_maker(
             raise UserError(f"model: {cfg.model._target_} makes a {kind}, and a LightningModule is needed")
         if isinstance(parts.get("scheduler"), Schedule):
             parts["scheduler"].model = model
+        if isinstance(parts.get("optimizer"), Grouped):
+            parts["optimizer"].describe = partial(describe, model)
         return model
 
     return make_model, {**told, **of_parts}

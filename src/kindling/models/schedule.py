@@ -1,12 +1,15 @@
-"""Schedulers that are as long as the run."""
+"""Schedulers that are as long as the run, and know the learning rate of each group of parameters."""
 
+import copy
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import lightning as L
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from kindling.config.signatures import length_argument
+from kindling.config.signatures import given, length_argument
 from kindling.errors import UserError
 
 
@@ -23,9 +26,29 @@ class Schedule(partial[LRScheduler]):
         length = length_argument(self)
         if length and length not in kwargs and self.model is not None:
             kwargs[length] = number_of_steps(self.model.trainer)
-        scheduler = super().__call__(*args, **kwargs)
-        scheduler.counts_steps = length is not None  # type: ignore[attr-defined]
+        optimizer = args[0] if args else kwargs["optimizer"]
+        scheduler: Any = super().__call__(*args, **{**in_proportion(self, optimizer), **kwargs})
+        scheduler.counts_steps = length is not None
+        scheduler.run_length = kwargs[length] if length else None  # which the checkpoint overwrites
+        remember_start(scheduler)
         return scheduler
+
+
+def in_proportion(make: Callable[..., LRScheduler], optimizer: Optimizer) -> dict[str, Any]:
+    """The rates that `make` gives all groups alike, for groups with a learning rate of their own: as many times as
+    theirs is that of the optimizer.
+
+    Raises:
+        UserError: where that is 0.
+    """
+    _, keywords = given(make)
+    rates, base = [float(group["lr"]) for group in optimizer.param_groups], float(optimizer.defaults.get("lr", 1))
+    names = [name for name in ("max_lr", "base_lr") if isinstance(keywords.get(name), int | float)]
+    if not names or set(rates) == {base}:
+        return {}
+    if base == 0:
+        raise UserError(f"scheduler.{names[0]}: is for an optimizer.lr that is not 0, where groups have others")
+    return {name: [keywords[name] * rate / base for rate in rates] for name in names}
 
 
 def number_of_steps(trainer: L.Trainer) -> int:
@@ -40,8 +63,34 @@ def number_of_steps(trainer: L.Trainer) -> int:
     return int(steps)
 
 
-def count_steps_where_told(trainer: L.Trainer) -> None:
-    """A scheduler that was told how many steps there are steps with each of them, whatever its module says."""
+def keep_in_step(trainer: L.Trainer) -> None:
+    """A scheduler that was told how many steps there are steps with each of them, whatever its module says, and where
+    the run that goes on has another length, it is where one of that length would be."""
     for config in trainer.lr_scheduler_configs:
-        if getattr(config.scheduler, "counts_steps", False):
-            config.interval = "step"
+        if not getattr(config.scheduler, "counts_steps", False):
+            continue
+        config.interval = "step"
+        begun = start_of(config.scheduler)
+        if begun and begun["scheduler"].get("run_length") != getattr(config.scheduler, "run_length", None):
+            start_again(config.scheduler)
+
+
+def remember_start(scheduler: Any) -> None:
+    """What it and its optimizer begin with. Not in the scheduler, whose attributes are its state in a checkpoint."""
+    groups = [{k: v for k, v in group.items() if k != "params"} for group in scheduler.optimizer.param_groups]
+    scheduler.optimizer.start = copy.deepcopy({"scheduler": scheduler.state_dict(), "groups": groups})
+
+
+def start_of(scheduler: Any) -> Any:
+    return getattr(scheduler.optimizer, "start", None)
+
+
+def start_again(scheduler: Any) -> None:
+    """From its own start, which knows how long the run is to be now, up to as many steps as it has done."""
+    start, num_steps = copy.deepcopy(start_of(scheduler)), scheduler.last_epoch
+    for group, settings in zip(scheduler.optimizer.param_groups, start["groups"], strict=True):
+        group.update(settings)
+    scheduler.load_state_dict(start["scheduler"])
+    scheduler.optimizer._opt_called = True  # in the steps before
+    for _ in range(num_steps):
+        scheduler.step()

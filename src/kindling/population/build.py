@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from kindling.config.checks import several_processes
 from kindling.errors import UserError, some
 from kindling.models.base import SupervisedModule
+from kindling.models.param_groups import Grouped
 from kindling.population.model import Population
 
 
@@ -31,7 +32,10 @@ def populate(cfg: DictConfig, datamodule: Any, make_model: Callable[[], Any]) ->
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule.num_members = cfg.population
     datamodule.own_orders = cfg.population_order == "own"
-    return Population(members, seeds, cfg.mode)
+    population = Population(members, seeds, cfg.mode)
+    if isinstance(population.make_optimizer, Grouped):
+        population.make_optimizer.describe = population.describe
+    return population
 
 
 def check(cfg: DictConfig, datamodule: Any, model: L.LightningModule) -> None:

@@ -58,6 +58,12 @@ class Population(SupervisedModule):
         """Parameters and buffers by their name in a member, with a leading dimension of members."""
         return {name: getattr(module, attribute) for name, module, attribute in self._places}
 
+    def describe(self) -> Iterator[tuple[str, int, Tensor]]:
+        """The parameters, each with its name and its number of dimensions in a member."""
+        for name, tensor in self.weights.items():
+            if isinstance(tensor, nn.Parameter):
+                yield name, tensor.dim() - 1, tensor
+
     def loss_and_output(self, x: Tensor, y: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
         def of_one(weights: dict[str, Tensor], x: Tensor, *y: Tensor) -> tuple[Tensor, Tensor]:
             output = functional_call(self.members, weights, (x,), tie_weights=False)

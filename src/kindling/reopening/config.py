@@ -41,7 +41,8 @@ def reopened(
         UserError: where it names or reaches what a checkpoint may not, or an override is a mistake.
     """
     packages, settings = own_settings(overrides, allowed_packages)
-    saved = {"augmentation": {}, **settings, "metrics": {}, **copy.deepcopy(saved), "callbacks": {}, "logger": {}}
+    before = {"augmentation": {}, **settings, "metrics": {}, **copy.deepcopy(saved)}  # runs of before they were there
+    saved = {**before, "callbacks": {}, "logger": {}, "param_groups": {}}
     nameless = [
         f"{key}: names no class"
         for key in targets.BUILT

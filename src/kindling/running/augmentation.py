@@ -23,7 +23,8 @@ def check_augmentation(datamodule: L.LightningDataModule, model: L.LightningModu
     if isinstance(datamodule, InMemoryDataModule):
         train = datamodule.splits["train"]
         with seeded(0):
-            datamodule.augment(*train[torch.arange(min(2, len(train)))])
+            x, y, *_ = train[torch.arange(min(2, len(train)))]
+            datamodule.augment(x, y)
     if augmentation.mixes and isinstance(model, SupervisedModule):
         check_loss(augmentation.mixes[0], model)
 

@@ -35,7 +35,7 @@ class Outlook(Late):
         self.name = name
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        told = "; ".join(filter(None, [rates(trainer, pl_module, self.name), passes(trainer)]))
+        told = "; ".join(filter(None, [rates(trainer, pl_module, self.name), *sizes(trainer), passes(trainer)]))
         if told:
             log.info(in_lines(told))
 
@@ -68,6 +68,14 @@ def rates(trainer: L.Trainer, model: L.LightningModule, name: str | None = None)
             text += f"{config.interval}s without a better {config.monitor}"
         told.append(f"{text}, {name or type(config.scheduler).__name__}" if config else text)
     return "; ".join(dict.fromkeys(told))
+
+
+def sizes(trainer: L.Trainer) -> Iterator[str]:
+    """Of the groups of parameters that have a name."""
+    for optimizer in trainer.optimizers:
+        for group in optimizer.param_groups:
+            if "name" in group:
+                yield f"{group['name']}: {sum(parameter.numel() for parameter in group['params']):,} parameters"
 
 
 def current(optimizer: Any) -> list[float]:

@@ -16,6 +16,7 @@ from kindling.budget import MIN_BYTES, Budget
 from kindling.checkpoints.format import load
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.config.resume import flat
+from kindling.config.since import filled_in
 from kindling.data.identity import check_same, identity
 from kindling.errors import UserError, listed
 from kindling.running.build import Parts
@@ -23,7 +24,7 @@ from kindling.running.callbacks import of_kind
 from kindling.running.ending import has_stopped
 
 # These live on in the checkpoint: as weights, as the state of the optimizer, in what has been measured.
-KEPT = ("seed", "population", "monitor", "mode", "model", "loss", "optimizer", "scheduler")
+KEPT = ("seed", "population", "monitor", "mode", "model", "loss", "optimizer", "param_groups", "scheduler")
 
 
 @dataclass
@@ -108,7 +109,8 @@ def go_on(before: Before, cfg: DictConfig, parts: Parts) -> None:
 
 def changes(then: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """By full key, what it was and what it is to be, None where there was no such key."""
-    before, after = dict(flat(then)), dict(flat(now))
+    after = dict(flat(now))
+    before = filled_in(dict(flat(then)), after)
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return {key: (before.get(key), after.get(key)) for key in keys}
 

@@ -60,9 +60,9 @@ def _stale(cfg: DictConfig, model: L.LightningModule, callback: ModelCheckpoint,
         if node.get(setting):
             yield (
                 f"{key}.{setting}={node[setting]}: the weights would not be those that {callback.monitor} was measured "
-                f"with; leave it out, or validate as often: +trainer.val_check_interval={node[setting]}"
+                f"with; leave it out, or validate as often: trainer.val_check_interval={node[setting]}"
             )
-    every = cfg.trainer.get("check_val_every_n_epoch", 1), cfg.trainer.get("val_check_interval", 1.0)
+    every = cfg.trainer.get("check_val_every_n_epoch", 1), cfg.trainer.get("val_check_interval") or 1.0
     if node.get("save_on_train_epoch_end") and every != (1, 1.0) and not str(callback.monitor).startswith("train"):
         yield (
             f"{key}.save_on_train_epoch_end=true: the weights would not be those that {callback.monitor} was measured "

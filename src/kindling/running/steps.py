@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.config.checks import several_processes
+from kindling.config.since import is_of_lightning
 from kindling.data.augmented import AugmentedDataModule
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError
@@ -19,7 +20,8 @@ from kindling.running.watch import Watch
 
 AT_ONCE = 32  # steps: with these, Lightning's millisecond is three hundredths of one for each
 
-# Settings of the trainer that mean the same whether it is handed one step or several. Any other turns the option off.
+# Settings of the trainer that mean the same whether it is handed one step or several. Any other turns the option off,
+# unless it is Lightning's own.
 INDIFFERENT = {
     "_target_",
     "accelerator",
@@ -76,7 +78,8 @@ def _obstacles(cfg: DictConfig, model: L.LightningModule, datamodule: Any, callb
     if not (isinstance(model, SupervisedModule) and isinstance(datamodule, InMemoryDataModule)):
         yield f"{cfg.model._target_} on {cfg.data._target_}, which take one step a call"
         return
-    yield from (f"trainer.{key}={value}" for key, value in trainer.items() if key not in INDIFFERENT)
+    set_here = {key: value for key, value in trainer.items() if not is_of_lightning(key, value)}
+    yield from (f"trainer.{key}={value}" for key, value in set_here.items() if key not in INDIFFERENT)
     if several_processes(trainer):
         yield "several processes"
     if str(trainer.get("precision", "32-true")) not in ("32-true", "32"):

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked, take_asked
-from kindling.config.checks import idle_parts, problems, resolved
+from kindling.config.checks import groups_are_idle, idle_parts, problems, resolved
 from kindling.config.places import located
 from kindling.config.resume import flat
 from kindling.config.sizes import size_problems
@@ -112,6 +112,8 @@ def leave_out_idle_parts(cfg: DictConfig) -> None:
     idle = idle_parts(cfg)
     for key in [key for key in cfg if key not in idle and OmegaConf.is_config(cfg[key])]:
         OmegaConf.resolve(cfg[key])  # which may use what is left out
+    if groups_are_idle(cfg):
+        cfg.param_groups = {}
     for part in idle:
         cfg[part] = {} if part == "metrics" else None
 

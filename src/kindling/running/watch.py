@@ -13,7 +13,7 @@ from torch import Tensor
 from kindling import abilities
 from kindling.errors import UserError
 from kindling.lightning_internals import any_process
-from kindling.models.schedule import count_steps_where_told
+from kindling.models.schedule import keep_in_step
 
 LOOK_EVERY = 50  # calls: each look makes an accelerator wait for its own work
 
@@ -32,7 +32,7 @@ class Watch(Callback):
         self.num_samples = state_dict["num_samples"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        count_steps_where_told(trainer)
+        keep_in_step(trainer)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -68,6 +68,6 @@ class Watch(Callback):
             if not math.isfinite(loss):
                 raise UserError(
                     f"the training loss became {loss} in epoch {trainer.current_epoch} at step {max(step, 0)}; "
-                    f"a smaller optimizer.lr or +trainer.gradient_clip_val=1 may help"
+                    f"a smaller optimizer.lr or trainer.gradient_clip_val=1 may help"
                 )
         raise UserError("the training loss of another process is not finite")

@@ -17,6 +17,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from kindling.config.resume import flat
+from kindling.config.since import filled_in
 from kindling.config.sources import Source, extend
 from kindling.config.sweep_record import Record, by_key, differences, read_record
 from kindling.containment import check_contained, is_name
@@ -109,7 +110,8 @@ def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> R
             changes = differences(by_key(record.command), by_key(then.command))
             if not changes:
                 configs_then: Any = read_yaml(folder / "config.yaml", len(configs))
-                changes = differences(dict(flat(configs)), dict(flat(configs_then)))
+                now = dict(flat(configs))
+                changes = differences(now, filled_in(dict(flat(configs_then)), now))
             if changes:
                 told = some(changes, "; ")
                 raise UserError(f"{folder} holds another sweep: {told}; choose another sweep.name, or undo that")

@@ -76,8 +76,11 @@ PASSED_ON_BY = {
 }
 # Functions, with the arguments that they may be given: others of wandb.init say to whom to send what.
 FUNCTIONS = {
+    "kindling.models.schedulers.warmup_cosine": {"_partial_", "total_steps", "warmup", "end_factor"},
+    "kindling.models.schedulers.warmup_linear": {"_partial_", "total_steps", "warmup", "end_factor"},
+    "kindling.models.schedulers.sequence": {"_partial_", "total_steps", "schedulers", "lengths"},
     "kindling.running.loggers.wandb_logger": {
         *("save_dir", "project", "name", "id", "group", "job_type", "tags", "notes", "mode"),
-    }
+    },
 }
 EXCLUDED = {"torchvision.transforms.v2._misc.Lambda"}  # calls what it is given
