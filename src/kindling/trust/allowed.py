@@ -23,6 +23,7 @@ DEFINED_IN: dict[str, type | tuple[type, ...]] = {
     "kindling.models.losses": nn.Module,
     "kindling.models": L.LightningModule,
     "kindling.data": L.LightningDataModule,
+    "kindling.callbacks": Callback,
     "kindling.running.callbacks": Callback,
     "kindling.running.figures": Callback,
     "kindling.checkpoints.last": Callback,
