@@ -35,8 +35,10 @@ def typed(text: str) -> str:
 
 
 def in_quotes(text: str) -> str:
-    """KEY=VALUE with quotes around words of other letters than ASCII, which the grammar knows in no other way, and around
-    names of files with places in them, `{epoch}`, which it would take for a section."""
+    """KEY=VALUE with quotes around words of other letters than ASCII, which the grammar knows in no other way.
+
+    Likewise around names of files with places in them, `{epoch}`, which it would take for a section.
+    """
     key, equals, value = text.partition("=")
     if key.endswith(".filename") and "{" in value and value[0] not in "'\"":
         return f"{key}={quoted(value)}"
