@@ -65,7 +65,7 @@ RUNS = {
         *[f"+callbacks.swa.{CALLBACK}.StochasticWeightAveraging", "+callbacks.swa.swa_epoch_start=1"],
     ],
     "early_stopping": [
-        *[*DIGITS, "trainer.max_epochs=9", "scheduler=constant", "optimizer.lr=0.1", "+callbacks.best.save_top_k=2"],
+        *[*DIGITS, "trainer.max_epochs=9", "scheduler=constant", "optimizer.lr=0.1", "callbacks.best.save_top_k=2"],
         *[
             f"+callbacks.stop.{CALLBACK}.EarlyStopping",
             "+callbacks.stop.monitor=val/loss",

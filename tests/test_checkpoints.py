@@ -596,7 +596,7 @@ def test_a_run_on_a_full_disk_may_go_on_and_is_tested_as_it_ends(run: Run) -> No
 
 
 def test_the_best_and_the_last_epochs_are_kept_as_lightning_promises(run: Run) -> None:
-    options = ["+callbacks.best.save_top_k=2", "callbacks.best.filename='{epoch}'", "~callbacks.last", "logger=none"]
+    options = ["callbacks.best.save_top_k=2", "callbacks.best.filename='{epoch}'", "~callbacks.last", "logger=none"]
     done = run("model=xor", "trainer.max_epochs=4", "~callbacks.figures", "+callbacks.best.save_last=link", *options)
     files = {file.name for file in (done.folder / "checkpoints").iterdir()}
     assert files == {"last.ckpt", "best.ckpt", "epoch=2.ckpt", "epoch=3.ckpt"}

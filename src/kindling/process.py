@@ -108,6 +108,7 @@ def quiet() -> None:
         r".*your dataloader is not resumable.*",  # it is: checkpoints/loaders.py
         r".*outside the 'fit' stage.*",  # averaged weights are tested, which are what the checkpoint holds
         r".*WeightAveraging callback with a model that overrides the configure_model.*",
+        r".*SWA is currently only supported every epoch.*",  # it takes the place of schedules of steps all the same
         r".*callbacks used to create the checkpoint need to be provided.*",  # a run that goes on may have others
         r".*Trying to infer the `batch_size`.*",  # for samples a second, which can do without
     ):

@@ -35,12 +35,17 @@ def typed(text: str) -> str:
 
 
 def in_quotes(text: str) -> str:
-    """KEY=VALUE with quotes around words of other letters than ASCII, which the grammar knows in no other way."""
+    """KEY=VALUE with quotes around words of other letters than ASCII, which the grammar knows in no other way.
+
+    Likewise around names of files with places in them, `{epoch}`, which it would take for a section.
+    """
     key, equals, value = text.partition("=")
+    if key.endswith(".filename") and "{" in value and value[0] not in "'\"":
+        return f"{key}={quoted(value)}"
     if text.isascii() or _parsed(text) is not None:
         return text
-    quoted = key + equals + WORDS.sub(lambda found: found[0] if _needs_none(found[0]) else f'"{found[0]}"', value)
-    return quoted if _parsed(quoted) is not None else text
+    found = key + equals + WORDS.sub(lambda found: found[0] if _needs_none(found[0]) else f'"{found[0]}"', value)
+    return found if _parsed(found) is not None else text
 
 
 def _needs_none(word: str) -> bool:

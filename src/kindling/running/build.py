@@ -17,13 +17,16 @@ from lightning.pytorch.callbacks import (
     LearningRateMonitor,
     ModelCheckpoint,
     ProgressBar,
+    StochasticWeightAveraging,
     ThroughputMonitor,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins import TorchCheckpointIO
 from omegaconf import DictConfig, OmegaConf
 
 from kindling import abilities
+from kindling.callbacks.grad_norm import GradNorm
 from kindling.checkpoints.format import load
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
@@ -43,13 +46,14 @@ from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
 from kindling.running.outlook import Outlook
 from kindling.running.record import Record
-from kindling.running.saving import keep_several, saving_problems, tell_apart
+from kindling.running.saving import name_files, saving_problems, tell_apart
 from kindling.running.steps import steps_per_call
 from kindling.running.watch import Watch
-from kindling.running.watched import Monitors, monitor_problems, watched
+from kindling.running.watched import Monitors, mode_of, monitor_problems, watched
 from kindling.running.weights import OneSetOfWeights
 
 ASK_FOR_A_LOGGER = (LearningRateMonitor, DeviceStatsMonitor, ThroughputMonitor)
+OF_ALL_WEIGHTS = (WeightAveraging, StochasticWeightAveraging, GradNorm)
 
 
 @dataclass
@@ -84,7 +88,11 @@ def build(
         model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     if str(cfg.trainer.get("precision")).startswith("64"):
         model.double()  # Lightning does so only after it has read the weights of a checkpoint, in single precision
-    chosen = {name: construct(f"callbacks.{name}", node) for name, node in cfg.callbacks.items() if node is not None}
+    chosen = {
+        name: construct(f"callbacks.{name}", node, **mode_of(name, node, cfg, model))
+        for name, node in cfg.callbacks.items()
+        if node is not None
+    }
     check_callbacks(cfg, model, chosen)
     set_up_where_told(datamodule)
     check_augmentation(datamodule, model)
@@ -129,8 +137,8 @@ def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence
     have come to. After it what says how it goes on, and saves nothing.
     """
     for callback in chosen.values():
-        if isinstance(callback, ModelCheckpoint) and callback.save_top_k not in (0, 1):
-            keep_several(callback)
+        if isinstance(callback, ModelCheckpoint):
+            name_files(callback)
     tell_apart(chosen)
     monitors = Monitors(watched(cfg, chosen))
     every = [ResumableLoaders(cfg.seed), Watch(), monitors, OneSetOfWeights(), Record(Path(cfg.run_dir))]
@@ -150,6 +158,11 @@ def check_callbacks(cfg: DictConfig, model: L.LightningModule, chosen: Mapping[s
             found.append(
                 f"callbacks.{name}: a {type(callback).__name__} would change settings that the run has recorded; leave "
                 "it out, and compare values with -m"
+            )
+        if cfg.population > 1 and isinstance(callback, OF_ALL_WEIGHTS):
+            found.append(
+                f"callbacks.{name}: a {type(callback).__name__} takes the members of a population for one model; leave "
+                "it out, or set population=1"
             )
     if found:
         raise UserError(listed(found))

@@ -10,11 +10,13 @@ from omegaconf import DictConfig
 
 from kindling import abilities
 from kindling.checkpoints.last import LastCheckpoint
+from kindling.errors import did_you_mean, some
 
 
 def saving_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mapping[str, Callback]) -> Iterator[str]:
     """Where a checkpoint would be overwritten by another, or hold other weights than its score was measured with."""
     places: dict[Path, str] = {}
+    scores = abilities.scores(model)
     for name, callback in callbacks.items():
         if isinstance(callback, LastCheckpoint):
             places[callback.path.absolute().with_suffix("")] = f"callbacks.{name}"
@@ -35,11 +37,9 @@ def saving_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mappin
             )
         if callback.save_top_k == 0 and callback.monitor == cfg.monitor:
             yield f"{key}.save_top_k=0: saves nothing; {key}=null says that the last weights are what counts"
-        if node.get("auto_insert_metric_name", True) and any("/" in part for part in re.findall(r"{(.*?)}", file)):
-            yield (
-                f"{key}.filename={file}: the slash would make folders; write the names yourself, and set "
-                f"+{key}.auto_insert_metric_name=false"
-            )
+        stages = {score.partition("/")[0] for score in scores}
+        for score in [score for score in scores_of(file) if score.partition("/")[0] in stages and score not in scores]:
+            yield f"{key}.filename={file}: {score} is not measured, only {some(scores)}{did_you_mean(score, scores)}"
         if node.get("save_weights_only") and callback.monitor == cfg.monitor:
             yield (
                 f"{key}.save_weights_only=true: what a run is opened again with would be missing; leave it out "
@@ -70,10 +70,21 @@ def _stale(cfg: DictConfig, model: L.LightningModule, callback: ModelCheckpoint,
         )
 
 
-def keep_several(callback: ModelCheckpoint) -> None:
-    """Under names of their own, where the one that is given would be that of all."""
-    if callback.filename and "{" not in callback.filename:
+def scores_of(filename: str) -> list[str]:
+    """Those that are to be in the names of files."""
+    return re.findall(r"{([^{}:]+)[^{}]*}", filename)
+
+
+def name_files(callback: ModelCheckpoint) -> None:
+    """Where several are saved, under names of their own; and where a score has a slash in its name, which would make
+    folders, with a `_` in its place."""
+    if callback.save_top_k not in (0, 1) and callback.filename and "{" not in callback.filename:
         callback.filename += "-{epoch}-{step}"
+    if callback.auto_insert_metric_name and any("/" in score for score in scores_of(callback.filename or "")):
+        callback.filename = re.sub(
+            r"{([^{}:]+)", lambda found: f"{found[1].replace('/', '_')}={found[0]}", str(callback.filename)
+        )
+        callback.auto_insert_metric_name = False
 
 
 def tell_apart(callbacks: Mapping[str, Callback]) -> None:

@@ -4,10 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, GradientAccumulationScheduler, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import (
+    Callback,
+    GradientAccumulationScheduler,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ProgressBar,
+    StochasticWeightAveraging,
+)
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig
 
+from kindling.callbacks.throughput import Throughput
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.config.checks import several_processes
@@ -99,10 +107,17 @@ def _obstacles(cfg: DictConfig, model: L.LightningModule, datamodule: Any, callb
     for callback in callbacks:
         if isinstance(callback, GradientAccumulationScheduler):
             yield "gradients that are accumulated"
-        known = isinstance(callback, ProgressBar | LastCheckpoint | ResumableLoaders | Watch) or (
-            isinstance(callback, ModelCheckpoint)
-            and not callback._every_n_train_steps
-            and not callback._train_time_interval
-        )
-        if not known and any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in PER_STEP_HOOKS):
+        if isinstance(callback, StochasticWeightAveraging) and callback.pl_module_contains_batch_norm(model):
+            yield "StochasticWeightAveraging of a model with BatchNorm, for which it reads the data once more"
+        acts = any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in PER_STEP_HOOKS)
+        if acts and not _is_indifferent(callback):
             yield f"{type(callback).__name__}, which acts at every step"
+
+
+def _is_indifferent(callback: Callback) -> bool:
+    """Whether it does the same where it is asked once for several steps."""
+    if isinstance(callback, ModelCheckpoint):
+        return not callback._every_n_train_steps and not callback._train_time_interval
+    if isinstance(callback, LearningRateMonitor):
+        return callback.logging_interval == "epoch"
+    return isinstance(callback, ProgressBar | LastCheckpoint | ResumableLoaders | Watch | Throughput)

@@ -9,6 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from omegaconf import DictConfig
+from torchmetrics import Metric, MetricCollection
 
 from kindling import abilities
 from kindling import lightning_internals as internals
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 # Of these, wherever they end a name, more is better. That alone refuses nothing: an attack may want a low accuracy.
 MORE_IS_BETTER = re.compile(r"(^|[/_.])(acc(uracy)?|f1|auc|auroc|precision|recall|r2|iou|dice|psnr|ssim|bleu)$", re.I)
+LESS_IS_BETTER = re.compile(r"(^|[/_.])(loss|err(or)?|mse|rmse|mae|nll|bce|brier|perplexity|ppl|fid|[wc]er)$", re.I)
 
 
 class Watched(NamedTuple):
@@ -45,6 +47,36 @@ def watched(cfg: DictConfig, callbacks: Mapping[str, Callback]) -> list[Watched]
             new = "" if "mode" in cfg.callbacks[name] else "+"
             found.append(Watched(f"callbacks.{name}.monitor", monitor, mode, f"{new}callbacks.{name}.mode"))
     return found
+
+
+def mode_of(name: str, node: DictConfig, cfg: DictConfig, model: L.LightningModule) -> dict[str, str]:
+    """What `mode: auto` of callbacks.NAME comes to, where it is auto: what is best of the score that it watches.
+
+    What the model then logs as a metric has the last word: see Monitors.
+
+    Raises:
+        UserError: where there is no score to watch, or nobody says what is best of it.
+    """
+    if node.get("mode") != "auto":
+        return {}
+    monitor = node.get("monitor")
+    if monitor is None:
+        raise UserError(f"callbacks.{name}.monitor=null: leaves it nothing to watch; name a score that is logged")
+    by_name = "max" if MORE_IS_BETTER.search(monitor) else "min" if LESS_IS_BETTER.search(monitor) else None
+    by_metric = dict(best_of_parts(model)).get(monitor.replace("/", "_"), by_name)
+    mode = cfg.mode if monitor == cfg.monitor else abilities.scores(model).get(monitor) or by_metric
+    if mode is None:
+        raise UserError(f"callbacks.{name}.mode=auto: nothing tells what is best of {monitor}; set it to min or max")
+    return {"mode": mode}
+
+
+def best_of_parts(model: L.LightningModule) -> Iterator[tuple[str, str]]:
+    """Of the metrics that are parts of the model, under the names by which most would log them."""
+    for place, part in model.named_modules():
+        metrics = part.items() if isinstance(part, MetricCollection) else [(place, part)]
+        for name, metric in metrics:
+            if isinstance(metric, Metric) and metric.higher_is_better is not None:
+                yield re.sub("[/.]", "_", name), "max" if metric.higher_is_better else "min"
 
 
 def monitor_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mapping[str, Callback]) -> Iterator[str]:
