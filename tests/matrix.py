@@ -94,7 +94,7 @@ PROJECTS_BY_NAME = {
     ),
     "transformer": Project("transformer", "transformer", inside=30),
     "vae": Project("vae", "vae"),
-    "finetune": Project("finetune", "finetune"),
+    "pretrained": Project("pretrained", "pretrained"),
     "stream": Project(
         "stream",
         "stream",
