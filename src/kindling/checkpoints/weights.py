@@ -37,7 +37,7 @@ def start_from(model: L.LightningModule, source: str) -> str:
     kept = [name for name in new if name not in old]
     unused = [name for name in old if name not in model.state_dict()]
     return (
-        f"starts from {path}: {some(common)}"
+        f"starts from {path}: {some(common, length=160)}"
         + (f"; of another number of outputs, and so drawn anew: {some(shapes, '; ')}" if shapes else "")
         + (f"; not in it, and so drawn anew: {some(kept)}" if kept else "")
         + (f"; not used: {some(map(shown, unused))}" if unused else "")
