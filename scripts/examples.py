@@ -1,8 +1,8 @@
 """Do the examples reach their numbers? python scripts/examples.py [NAME ...] [--seeds 3] [--small]
 
-Each is tried as its README in docs/examples/NAME says: in a copy of this template, by the commands of the README's first
-block, the last of them with several seeds. What the run folders then say goes into the README's table and into that of
-docs/examples/README.md, and the figures that the README shows come from the first run of the last command.
+Each is tried as its README in docs/examples/NAME says: in a copy of this template, by the commands of the README's
+first block, the last of them with several seeds. What the run folders then say goes into the README's table and into
+that of docs/examples/README.md, and the figures that the README shows come from the first run of the last command.
 """
 
 import argparse
@@ -152,13 +152,15 @@ def missed(example: Example, rows: list[Row]) -> list[str]:
 
 def table(example: Example, rows: list[Row]) -> str:
     head = ["command", "runs", "epochs", *example.scores, "minutes a run"]
-    lines = [head, ["---"] * len(head), *(row.cells(example.scores) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, *(row.cells(example.scores) for row in rows))]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def between(text: str, name: str, content: str) -> str:
     """The text with other content between the marks of that name."""
-    return re.sub(rf"(<!-- {name}.*? -->\n).*?(<!-- /{name} -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
+    return re.sub(
+        rf"(<!-- {name}.*? -->\n).*?(<!-- /{name} -->)", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S
+    )
 
 
 def write(example: Example, rows: list[Row]) -> None:
@@ -174,7 +176,7 @@ def index() -> str:
     for file in sorted(EXAMPLES.glob("*/README.md")):
         example = Example(file.parent.name)
         found = re.findall(r"^\| `?(?:python|command).*\|$", example.text, flags=re.MULTILINE)
-        head, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in found)
+        head, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found] or [[]]
         last = dict(zip(head, rows[-1], strict=True)) if rows else {}
         before = dict(zip(head, rows[-2], strict=True)) if len(rows) > 1 else {}
         wanted = [" ".join(rule).replace(BEFORE, "without") for rule in example.rules]

@@ -119,6 +119,12 @@ def benchmark_sweep(outputs: Path, folder: Path) -> None:
     assert python("scripts/benchmark_sweep.py", "overhead", "--jobs", 2).startswith("2 XOR jobs: ")
 
 
+def examples(outputs: Path, folder: Path) -> None:
+    lines = python("scripts/examples.py", "resnet", "--small").splitlines()
+    assert lines[-3] == "| command | runs | epochs | test/acc | minutes a run |"
+    assert lines[-1].startswith("| `python train.py model=resnet` | 1 | 2 | ")
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_does_what_it_is_for(name: str, outputs: Path, tmp_path: Path) -> None:
     smallest: Callable[[Path, Path], None] = globals()[name]

