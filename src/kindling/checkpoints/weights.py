@@ -31,7 +31,8 @@ def start_from(model: L.LightningModule, source: str) -> str:
     shapes = [f"{name}: {tuple(old[name].shape)} there, {tuple(new[name].shape)} here" for name in differing]
     if differing and not (common and of_another_head(model, old, differing)):
         raise UserError(
-            f"init_from={source}: the shapes differ: {some(shapes, '; ')} (only the last layer starts anew where it has another number of outputs)"
+            f"init_from={source}: the shapes differ: {some(shapes, '; ')}; only a last layer with another number of "
+            "outputs starts anew"
         )
     if not common:
         raise UserError(f"init_from={source}: none of its tensors is in this model: {shown(', '.join(old), 300)}")
