@@ -1,4 +1,4 @@
-"""Do the examples reach their numbers? python scripts/examples.py [NAME ...] [--seeds 3] [--small]
+"""Do the examples reach their numbers? python scripts/examples.py [NAME ...] [--seeds 3] [--small] [--keep FOLDER]
 
 Each is tried as its README in docs/examples/NAME says: in a copy of this template, by the commands of the README's
 first block, the last of them with several seeds. What the run folders then say goes into the README's table and into
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +113,9 @@ def spread(values: list[float]) -> str:
 
 def tried(example: Example, folder: Path, seeds: int, small: bool) -> list[Row]:
     """A row for each training command, run in a copy of the template."""
+    if folder.exists():
+        raise UserError(f"{folder}: is there already; name another folder")
+    folder.mkdir(parents=True)
     for name in ("train.py", "conf", "scripts", "src", "docs"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
@@ -164,7 +168,7 @@ def between(text: str, name: str, content: str) -> str:
 
 
 def write(example: Example, rows: list[Row]) -> None:
-    example.file.write_text(between(example.text, "numbers", table(example, rows)))
+    example.file.write_text(between(example.file.read_text(), "numbers", table(example, rows)))
     for name in example.figures():
         (example.file.parent / name).parent.mkdir(exist_ok=True)
         shutil.copy(rows[-1].runs[0] / f"{name}.png", example.file.parent / f"{name}.png")
@@ -193,12 +197,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="folders in docs/examples; default: all")
     parser.add_argument("--seeds", type=int, default=3, help="of the last command of each")
     parser.add_argument("--small", action="store_true", help="a few steps of each; nothing is written")
+    parser.add_argument("--keep", metavar="FOLDER", help="where the copies and their runs stay; default: nowhere")
     args = parser.parse_args(argv)
     names = args.names or sorted(file.parent.name for file in EXAMPLES.glob("*/README.md"))
     not_reached = []
     for example in [Example(name) for name in names]:
-        with tempfile.TemporaryDirectory() as folder:
-            rows = tried(example, Path(folder), args.seeds, args.small)
+        with nullcontext(args.keep) if args.keep else tempfile.TemporaryDirectory() as folder:
+            rows = tried(example, Path(folder) / example.name, args.seeds, args.small)
             print(table(example, rows), flush=True)
             if not args.small:
                 write(example, rows)
