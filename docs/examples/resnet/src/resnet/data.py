@@ -47,7 +47,7 @@ class Images(L.LightningDataModule):
         data_dir: str | Path,
         classes: Sequence[str | int] | None = None,
         per_class: int | None = None,
-        batch_size: int = 32,
+        batch_size: int = 64,
         num_workers: int = 2,
     ) -> None:
         super().__init__()
