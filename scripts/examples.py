@@ -2,7 +2,7 @@
 
 Each is tried as its README in docs/examples/NAME says: in a copy of this template, by the commands of the README's
 first block, the last of them with several seeds. What the run folders then say goes into the README's table and into
-that of docs/examples/README.md, and the figures that the README shows come from the first run of the last command.
+that of docs/examples/README.md, and the figures that the README shows come from a run of the last command.
 """
 
 import argparse
@@ -57,7 +57,7 @@ class Example:
     def part(self, pattern: str, what: str) -> tuple[str, ...]:
         found = re.search(pattern, self.text, flags=re.DOTALL if "```" in pattern else 0)
         if not found:
-            raise UserError(f"{self.file}: has not {what}")
+            raise UserError(f"{self.file}: needs {what}")
         return found.groups()
 
     def figures(self) -> list[str]:
@@ -99,7 +99,8 @@ class Row:
 
 def scores(summary: dict) -> dict[str, float]:
     """Of the test; and the best value of what was monitored."""
-    return {summary["monitor"]["name"]: summary["monitor"]["best"], **summary["metrics"]}
+    monitor = summary.get("monitor") or {}
+    return {monitor.get("name"): monitor.get("best"), **summary["metrics"]}
 
 
 def number(text: str) -> bool:
@@ -170,8 +171,11 @@ def between(text: str, name: str, content: str) -> str:
 def write(example: Example, rows: list[Row]) -> None:
     example.file.write_text(between(example.file.read_text(), "numbers", table(example, rows)))
     for name in example.figures():
+        drawn = [run / f"{name}.png" for run in rows[-1].runs if (run / f"{name}.png").exists()]  # of a sweep, the best
+        if not drawn:
+            raise UserError(f"{example.file}: shows {name}.png, which no run of the last command has drawn")
         (example.file.parent / name).parent.mkdir(exist_ok=True)
-        shutil.copy(rows[-1].runs[0] / f"{name}.png", example.file.parent / f"{name}.png")
+        shutil.copy(drawn[0], example.file.parent / f"{name}.png")
 
 
 def index() -> str:
