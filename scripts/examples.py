@@ -187,9 +187,9 @@ def index() -> str:
         head, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found] or [[]]
         last = dict(zip(head, rows[-1], strict=True)) if rows else {}
         before = dict(zip(head, rows[-2], strict=True)) if len(rows) > 1 else {}
-        wanted = [" ".join(rule).replace(BEFORE, "without") for rule in example.rules]
+        wanted = [" ".join(rule) for rule in example.rules]
         reached = [f"{name} {last.get(name, '-')}" for name in example.scores]
-        reached += [f"without {before.get(name, '-')}" for name, _, other in example.rules if other == BEFORE]
+        reached += [f"before {before.get(name, '-')}" for name, _, other in example.rules if other == BEFORE]
         cells = [f"[{example.title}]({example.name}/README.md)", " ".join(example.shows.split()), ", ".join(wanted)]
         lines.append(f"| {' | '.join([*cells, ', '.join(reached), last.get('minutes a run', '-')])} |")
     return "\n".join(lines)

@@ -119,7 +119,7 @@ def test_tables_are_means_over_runs(example: examples.Example, tmp_path: Path) -
         "| `python train.py` | 1 | 3 | 1 | 1 | 2 | 1.1 |",
         "| `python train.py -m` | 2 | 3 | 2 ± 1.4 | 1 ± 0 | 2 ± 0 | 1.1 |",
     ]
-    reached = "test/acc 2 ± 1.4, test/loss 1 ± 0, test/mean 2 ± 0, without 1 | 1.1 |"
+    reached = "test/acc 2 ± 1.4, test/loss 1 ± 0, test/mean 2 ± 0, before 1 | 1.1 |"
     assert examples.index().endswith(reached)
 
 
