@@ -82,10 +82,18 @@ class Project:
     refuses: tuple[tuple[str, str], ...] = ()
 
 
+# Sixteen images of four classes, and no momentum: 90 MB less in every checkpoint.
+SMALL_RESNET = (
+    "data.classes=[0,1,2,3]",
+    "data.per_class=16",
+    "data.batch_size=16",
+    "optimizer=sgd",
+    "trainer.max_epochs=3",
+)
 PLAIN = (("export", "Plain has no example_input_array"),)
 PROJECTS_BY_NAME = {
     "plain": Project("plain", "plain", ("trainer.max_epochs=3",), refuses=PLAIN),
-    "resnet": Project("resnet", "resnet", inside=6),
+    "resnet": Project("resnet", "resnet", SMALL_RESNET, inside=6),
     "gan": Project(
         "gan",
         "gan",
@@ -94,7 +102,7 @@ PROJECTS_BY_NAME = {
     ),
     "transformer": Project("transformer", "transformer", inside=30),
     "vae": Project("vae", "vae"),
-    "finetune": Project("finetune", "finetune"),
+    "pretrained": Project("pretrained", "pretrained"),
     "stream": Project(
         "stream",
         "stream",

@@ -23,7 +23,7 @@ def clone(tmp_path: Path) -> Callable[[str], Clone]:
 def test_a_project_trains_and_resumes(name: str, clone: Callable[[str], Clone]) -> None:
     """Killed within an epoch and gone on with; with averaged weights, the average is evaluated."""
     project = clone(name)
-    for cell in ("train", *["evaluate"] * (name == "finetune")):
+    for cell in ("train", *["evaluate"] * (name == "pretrained")):
         assert check(project, cell) == "yes"
     killed_once(project)
 

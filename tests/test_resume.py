@@ -15,14 +15,17 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
+from torch import nn
 
 import kindling.running.train
 from conftest import CONF, ROOT, Finished, compose_config
 from kindling import compose, train
+from kindling.checkpoints.weights import start_from
 from kindling.config.asked import Asked
 from kindling.config.command_line import check_command_line
 from kindling.config.construct import construct
 from kindling.config.quoting import quoted
+from kindling.errors import UserError
 from kindling.locks import locked
 from kindling.process import quiet
 from kindling.running.build import Parts, build
@@ -318,6 +321,40 @@ def test_a_new_run_starts_from_old_weights(run: Run, capsys: pytest.CaptureFixtu
     assert deeper.summary["status"] == "completed"
     assert "there is no" in error_of(run, *DIGITS, f"init_from={old.folder}/none.ckpt")
     assert "set population=1" in error_of(run, *DIGITS, f"init_from={old.folder}", "population=2")
+
+
+def net(hidden: int, outputs: int, inputs: int = 3) -> L.LightningModule:
+    module = L.LightningModule()
+    module.body = nn.Sequential(nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU())
+    module.head = nn.Linear(hidden, outputs)
+    return module
+
+
+def test_a_head_of_another_size_starts_anew_and_that_is_said(tmp_path: Path) -> None:
+    old, new = net(4, 7), net(4, 2)
+    torch.save(old.state_dict(), tmp_path / "old.pt")
+    drawn = new.head.weight.clone()
+    told = start_from(new, str(tmp_path / "old.pt"))
+    assert told.endswith(
+        "; of another number of outputs, and so drawn anew: head.weight: (7, 4) there, (2, 4) here; "
+        "head.bias: (7,) there, (2,) here"
+    )
+    torch.testing.assert_close(new.body.state_dict(), old.body.state_dict(), rtol=0, atol=0)
+    assert torch.equal(new.head.weight, drawn)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(net(4, 2), net(5, 2)), (net(4, 2, inputs=2), net(4, 3)), (nn.Linear(3, 2), nn.Linear(3, 4))],
+    ids=["width", "inputs", "nothing but a head"],
+)
+def test_any_other_shape_is_refused(old: nn.Module, new: nn.Module, tmp_path: Path) -> None:
+    torch.save(old.state_dict(), tmp_path / "old.pt")
+    new.configure_model = lambda: None
+    before = {name: tensor.clone() for name, tensor in new.state_dict().items()}
+    with pytest.raises(UserError, match=r"the shapes differ: .*there, .*; only a last layer with"):
+        start_from(new, str(tmp_path / "old.pt"))
+    torch.testing.assert_close(dict(new.state_dict()), before, rtol=0, atol=0)
 
 
 def test_old_weights_are_needed_once(run: Run, interrupted: Callable[..., Finished]) -> None:

@@ -138,6 +138,12 @@ def accelerator(outputs: Path, folder: Path) -> None:
     assert float(rows[5][1].split()[3]) < 1e-5
 
 
+def examples(outputs: Path, folder: Path) -> None:
+    lines = python("scripts/examples.py", "resnet", "--small").splitlines()
+    assert lines[-3] == "| command | runs | epochs | test/acc | minutes a run |"
+    assert lines[-1].startswith("| `python train.py model=resnet` | 1 | 2 | ")
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_does_what_it_is_for(name: str, outputs: Path, tmp_path: Path) -> None:
     smallest: Callable[[Path, Path], None] = globals()[name]

@@ -14,10 +14,10 @@ PREFIXES = ("", "model.", "module.", "net.", "_orig_mod.")  # what others put be
 
 def start_from(model: L.LightningModule, source: str) -> str:
     """Put the weights of a run (its best), of a checkpoint, or of a file of tensors into the model; a line that says
-    which.
+    which. The last layer may have another number of outputs than the old one, and then starts anew.
 
     Raises:
-        UserError: where there are no such weights, or a tensor of them has another shape than the model's.
+        UserError: where there are no such weights, or another tensor of them has another shape than the model's.
     """
     path = Path(source)
     path = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
@@ -26,22 +26,32 @@ def start_from(model: L.LightningModule, source: str) -> str:
     model.configure_model()  # where the layers are only made there
     new = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("task.")}
     old = matching(tensors_of(archive.read(path), source), new)
-    common = [name for name in new if name in old]
-    wrong = [
-        f"{n}: {tuple(old[n].shape)} there, {tuple(new[n].shape)} here" for n in common if old[n].shape != new[n].shape
-    ]
-    if wrong:
-        raise UserError(f"init_from={source}: the shapes differ: {some(wrong, '; ')}")
+    differing = [name for name in new if name in old and old[name].shape != new[name].shape]
+    common = [name for name in new if name in old and name not in differing]
+    shapes = [f"{name}: {tuple(old[name].shape)} there, {tuple(new[name].shape)} here" for name in differing]
+    if differing and not (common and of_another_head(model, old, differing)):
+        raise UserError(
+            f"init_from={source}: the shapes differ: {some(shapes, '; ')}; only a last layer with another number of "
+            "outputs starts anew"
+        )
     if not common:
         raise UserError(f"init_from={source}: none of its tensors is in this model: {shown(', '.join(old), 300)}")
     model.load_state_dict({name: old[name] for name in common}, strict=False)
     kept = [name for name in new if name not in old]
     unused = [name for name in old if name not in model.state_dict()]
     return (
-        f"starts from {path}: {some(common)}"
+        f"starts from {path}: {some(common, length=160)}"
+        + (f"; of another number of outputs, and so drawn anew: {some(shapes, '; ')}" if shapes else "")
         + (f"; not in it, and so drawn anew: {some(kept)}" if kept else "")
         + (f"; not used: {some(map(shown, unused))}" if unused else "")
     )
+
+
+def of_another_head(model: L.LightningModule, old: dict[str, Tensor], differing: list[str]) -> bool:
+    """Whether these are of the last layer alone, and differ in the number of its outputs alone."""
+    *_, (last, _) = model.named_parameters()
+    new, layer = model.state_dict(), last.rpartition(".")[0]
+    return all(name.rpartition(".")[0] == layer and old[name].shape[1:] == new[name].shape[1:] for name in differing)
 
 
 def tensors_of(content: Any, source: str) -> dict[str, Tensor]:

@@ -6,10 +6,10 @@ import torch
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, TensorDataset
 
-from finetune.backbone import backbone
+from pretrained.backbone import backbone
 
 
-class FinetuneData(L.LightningDataModule):
+class PretrainedData(L.LightningDataModule):
     """Handwritten digits x (1, 8, 8), and the file with the weights of a backbone, in place of a download."""
 
     def __init__(self, weights: str | Path, batch_size: int = 32) -> None:

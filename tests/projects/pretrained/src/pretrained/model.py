@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
-from finetune.backbone import backbone
+from pretrained.backbone import backbone
 
 Batch = tuple[Tensor, Tensor]
 
 
-class Finetune(L.LightningModule):
+class Pretrained(L.LightningModule):
     """x (N, 1, 8, 8) -> logits (N, num_classes): a new head on a frozen backbone.
 
     The file `weights` is read here: `prepare_data` has to have written it.
