@@ -82,32 +82,45 @@ class Project:
     refuses: tuple[tuple[str, str], ...] = ()
 
 
+THREE = "trainer.max_epochs=3"
+STREAM = (
+    "data.megabytes=2",
+    "data.batch_size=16",
+    "model.hidden=16",
+    "trainer.max_steps=60",
+    "trainer.val_check_interval=20",
+)
 PLAIN = (("export", "Plain has no example_input_array"),)
 PROJECTS_BY_NAME = {
-    "plain": Project("plain", "plain", ("trainer.max_epochs=3",), refuses=PLAIN),
+    "plain": Project("plain", "plain", (THREE,), refuses=PLAIN),
     "resnet": Project("resnet", "resnet", inside=6),
     "gan": Project(
         "gan",
         "gan",
+        ("model.channels=2", "data.batch_size=100", "data.num_samples=100", THREE),
         ddp=("trainer.strategy=ddp_find_unused_parameters_true",),  # each step leaves one of the nets out
-        refuses=(("evaluate", "GAN has no test_step"),),
     ),
-    "transformer": Project("transformer", "transformer", inside=30),
-    "vae": Project("vae", "vae"),
+    "transformer": Project(
+        "transformer",
+        "transformer",
+        ("data.pattern=c*.py", "data.batch_size=64", "model.features=8", "model.layers=1", "model.sample=30", THREE),
+        inside=40,
+    ),
+    "vae": Project("vae", "vae", ("model.hidden=16", "data.batch_size=100", THREE)),
     "finetune": Project("finetune", "finetune"),
     "stream": Project(
         "stream",
         "stream",
+        STREAM,
         inside=35,
-        refuses=(("evaluate", "StreamModel has no test_step"), ("export", "StreamModel has no example_input_array")),
     ),
 }
 # In the style of Lightning's documentation; for some cells only.
 VARIANTS = {
-    "hparams": Project("plain", "plain_hparams", ("trainer.max_epochs=3",)),
-    "configure": Project("plain", "plain_configure", ("trainer.max_epochs=3",)),
-    "split": Project("plain", "plain_split", ("trainer.max_epochs=3",)),
-    "stateful stream": Project("stream", "stream", ("data.stateful=true",), inside=35),
+    "hparams": Project("plain", "plain_hparams", (THREE,)),
+    "configure": Project("plain", "plain_configure", (THREE,)),
+    "split": Project("plain", "plain_split", (THREE,)),
+    "stateful stream": Project("stream", "stream", (*STREAM, "data.stateful=true"), inside=35),
 }
 
 
