@@ -6,16 +6,11 @@ from torch.utils.data import DataLoader
 
 
 class GANData(L.LightningDataModule):
-    """Handwritten digits x (N, 1, 28, 28) between -1 and 1 to learn from, and latent vectors to make pictures of.
-
-    The 1,000 that are held out say how far the judge of the pictures is to be trusted.
-    """
+    """Handwritten digits x (N, 1, 28, 28) between -1 and 1 to learn from, and latent vectors to make pictures of."""
 
     def __init__(self, latent_features: int, batch_size: int, num_samples: int) -> None:
         super().__init__()
-        self.latent_features = latent_features
-        self.batch_size = batch_size
-        self.num_samples = num_samples
+        self.latent_features, self.batch_size, self.num_samples = latent_features, batch_size, num_samples
 
     def setup(self, stage: str) -> None:
         images, labels = mnist_data()  # 5,000 of MNIST, which come with the package
@@ -24,7 +19,7 @@ class GANData(L.LightningDataModule):
         x = torch.tensor(images, dtype=torch.float32)[order].view(-1, 1, 28, 28) / 127.5 - 1
         y = torch.tensor(labels)[order]
         self.images, self.labels = x[:4000], y[:4000]
-        self.held_out: tuple[Tensor, Tensor] = (x[4000:], y[4000:])
+        self.held_out: tuple[Tensor, Tensor] = (x[4000:], y[4000:])  # say how far the judge can be trusted
         self.latent: Tensor = torch.randn(self.num_samples, self.latent_features, generator=generator)
 
     def train_dataloader(self) -> DataLoader:
@@ -32,6 +27,3 @@ class GANData(L.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader:
         return DataLoader(self.latent, batch_size=100)
-
-    def predict_dataloader(self) -> DataLoader:
-        return self.test_dataloader()

@@ -3,65 +3,47 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from transformer.ngrams import NGrams
 
 
-class Windows(Dataset[dict[str, Tensor]]):
-    """Windows side by side; the targets are the tokens, one ahead."""
-
-    def __init__(self, tokens: Tensor, length: int) -> None:
-        self.tokens = tokens
-        self.length = length
-
-    def __len__(self) -> int:
-        return (len(self.tokens) - 1) // self.length
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        window = self.tokens[index * self.length : (index + 1) * self.length + 1]
-        return {"tokens": window[:-1], "targets": window[1:]}
-
-
 class Characters(L.LightningDataModule):
-    """The text of a folder's files, by character; of ten files eight are for training, one for validation, one for the
-    test. Batches are dicts: tokens and targets (N, length). `vocab_size` is known after `setup`.
-    """
+    """A folder's text; of ten files, one is for validation and one for the test. Batches: tokens and targets (N, T)."""
 
     def __init__(self, folder: str | None, pattern: str, length: int, batch_size: int) -> None:
         super().__init__()
-        self.folder = Path(folder or sysconfig.get_path("stdlib"))
-        self.pattern = pattern
-        self.length = length
-        self.batch_size = batch_size
+        self.length, self.batch_size = length, batch_size
+        self.files = sorted(Path(folder or sysconfig.get_path("stdlib")).glob(pattern))
 
     def setup(self, stage: str) -> None:
-        texts = [path.read_text(encoding="utf-8") for path in sorted(self.folder.glob(self.pattern))]
-        parts = ["\n".join(text for i, text in enumerate(texts) if i % 10 in places) for places in (range(8), [8], [9])]
-        self.characters = ["\N{REPLACEMENT CHARACTER}", *sorted(set(parts[0]))]  # the first: not in the training text
+        if len(self.files) < 10:
+            raise ValueError(f"ten files or more are needed, and data.pattern finds {len(self.files)} in data.folder")
+        texts = [file.read_text(encoding="utf-8") for file in self.files]
+        parts = ["\n".join(t for i, t in enumerate(texts) if i % 10 in part) for part in (range(8), [8], [9])]
+        self.characters = ["\ufffd", *sorted(set(parts[0]))]  # the first for any that training has not
         self.vocab_size = len(self.characters)
-        number = {character: i for i, character in enumerate(self.characters)}
-        tokens = (torch.tensor([number.get(character, 0) for character in part]) for part in parts)
-        self.train, self.val, self.test = (Windows(part, self.length) for part in tokens)
-        if not len(self.train) or not len(self.val) or not len(self.test):
-            raise ValueError(f"{self.folder}/{self.pattern}: ten files or more are needed, or longer ones")
+        known = {character: number for number, character in enumerate(self.characters)}
+        parts = [part[: (len(part) - 1) // self.length * self.length + 1] for part in parts]  # whole windows, and one
+        self.texts = ["".join(c if c in known else "\ufffd" for c in part) for part in parts]
+        self.tokens = [torch.tensor([known[character] for character in text]) for text in self.texts]
 
     def ngram_perplexity(self, order: int) -> float:
-        """Of the test windows' targets; the discount is the one that does best on the validation text."""
-        ngrams = NGrams(self.train.tokens.numpy(), self.vocab_size, order)
-        val, test = (part.tokens[: len(part) * self.length + 1].numpy() for part in (self.val, self.test))
-        discount = min((0.5, 0.6, 0.7, 0.8, 0.9), key=lambda discount: ngrams.perplexity(val, discount))
-        return ngrams.perplexity(test, discount)
+        """Of the test's targets; the discount is the one that does best in validation."""
+        train, val, test = self.texts
+        ngrams = NGrams(train, order)
+        return ngrams.perplexity(test, min((0.75, 0.85, 0.95), key=lambda d: ngrams.perplexity(val, d)))
+
+    def loader(self, part: int, shuffle: bool = False) -> DataLoader:
+        windows = self.tokens[part].unfold(0, self.length + 1, self.length)  # the targets are one ahead
+        rows = [{"tokens": window[:-1], "targets": window[1:]} for window in windows]
+        return DataLoader(rows, self.batch_size, shuffle)
 
     def train_dataloader(self) -> DataLoader:
-        return DataLoader(self.train, batch_size=self.batch_size, shuffle=True)
+        return self.loader(0, shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(self.val, batch_size=4 * self.batch_size)
+        return self.loader(1)
 
     def test_dataloader(self) -> DataLoader:
-        return DataLoader(self.test, batch_size=4 * self.batch_size)
-
-    def predict_dataloader(self) -> DataLoader:
-        return self.test_dataloader()
+        return self.loader(2)

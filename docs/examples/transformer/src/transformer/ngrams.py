@@ -1,49 +1,30 @@
-"""The models to beat: what follows the last characters, counted."""
-
-import numpy as np
-from numpy.typing import NDArray
-
-Tokens = NDArray[np.int64]
+import math
+from collections import Counter
 
 
 class NGrams:
-    """Interpolated Kneser-Ney: each order's counts less a discount, and the order below for what that leaves.
+    """What follows the last characters, counted: the model to beat. Interpolated as by Kneser and Ney (1995)."""
 
-    A gram is one number, its characters the digits. Orders below the highest count the different characters that a gram
-    follows, not how often it occurs (Kneser & Ney, 1995).
-    """
-
-    def __init__(self, tokens: Tokens, vocab_size: int, order: int) -> None:
-        self.vocab_size = vocab_size
-        self.order = order
+    def __init__(self, text: str, order: int) -> None:
+        self.symbols = len(set(text)) + 1  # and one for all others
+        grams = Counter(text[i : i + order] for i in range(len(text) - order + 1))
         self.tables = []
-        for k in range(1, order + 1):
-            if k < order:
-                grams, counts = np.unique(np.unique(self.grams(tokens, k + 1)) % vocab_size**k, return_counts=True)
-            else:
-                grams, counts = np.unique(self.grams(tokens, k), return_counts=True)
-            contexts, inverse = np.unique(grams // vocab_size, return_inverse=True)
-            self.tables.append((grams, counts, contexts, np.bincount(inverse, counts), np.bincount(inverse)))
+        for _ in range(order):
+            totals = Counter[str]()
+            for gram, count in grams.items():
+                totals[gram[:-1]] += count
+            self.tables.insert(0, (grams, totals, Counter(gram[:-1] for gram in grams)))
+            grams = Counter(gram[1:] for gram in grams)  # lower orders count what a gram follows, not how often
 
-    def grams(self, tokens: Tokens, k: int) -> Tokens:
-        """All that are k long."""
-        number = len(tokens) - k + 1
-        return sum(tokens[i : i + number] * self.vocab_size ** (k - 1 - i) for i in range(k))
-
-    def perplexity(self, tokens: Tokens, discount: float) -> float:
-        """Of each character but the first, each after as many as there are before it."""
-        padded = np.concatenate([np.zeros(max(self.order - 2, 0), np.int64), tokens])
-        p = np.full(len(padded) - self.order + 1, 1 / self.vocab_size)
-        for k, (grams, counts, contexts, totals, followers) in enumerate(self.tables, start=1):
-            asked = self.grams(padded, k)[self.order - k :]
-            total = find(contexts, totals, asked // self.vocab_size)
-            left = np.maximum(find(grams, counts, asked) - discount, 0)
-            mixed = (left + discount * find(contexts, followers, asked // self.vocab_size) * p) / np.maximum(total, 1)
-            p = np.where(total > 0, mixed, p)
-        return float(np.exp(-np.log(p).mean()))
-
-
-def find(keys: Tokens, values: NDArray[np.generic], asked: Tokens) -> NDArray[np.generic]:
-    """The values of the keys that are asked for; 0 for one that is not there. The keys are sorted."""
-    places = np.searchsorted(keys, asked).clip(max=len(keys) - 1)
-    return np.where(keys[places] == asked, values[places], 0)
+    def perplexity(self, text: str, discount: float) -> float:
+        """Of each character but the first: each order's counts less a discount, and the order below for the rest."""
+        nats = 0.0
+        for i in range(1, len(text)):
+            p = 1 / self.symbols
+            for k, (grams, totals, followers) in enumerate(self.tables):
+                context = text[i - k : i]
+                if context in totals:
+                    left = max(grams[context + text[i]] - discount, 0) + discount * followers[context] * p
+                    p = left / totals[context]
+            nats -= math.log(p)
+        return math.exp(nats / (len(text) - 1))

@@ -76,16 +76,16 @@ class VAE(L.LightningModule):
         figure = Figure(figsize=(8, 4), layout="constrained")
         left, right = figure.subplots(1, 2)
         points = left.scatter(*mean[:, :2].cpu().T, c=data.test_labels, cmap="tab10", s=6)
-        left.legend(*points.legend_elements(), fontsize=7)
-        left.set(title="test images by their first two latent features", aspect="equal")
-        side = torch.linspace(-2, 2, 15, device=self.device)
+        left.legend(*points.legend_elements(), fontsize=7, loc="lower right")
+        left.set_title("test images by their first two latent features", fontsize=8)
+        side = torch.linspace(-3, 3, 15, device=self.device)
         z = torch.zeros(15 * 15, mean.shape[1], device=self.device)
         z[:, :2] = torch.cartesian_prod(-side, side).flip(1)  # the first from left to right, the second upwards
-        show(right, self.decoder(z).sigmoid(), "what is decoded from -2 to 2", 15)
+        show(right, self.decoder(z).sigmoid(), "what is decoded from -3 to 3", 15)
         yield "latent_plane", figure
 
 
 def show(axes: Any, images: Tensor, title: str, columns: int = 8) -> None:
     axes.imshow(1 - make_grid(images.view(-1, 1, 28, 28).cpu(), columns)[0], cmap="gray")
-    axes.set(title=title, xticks=[], yticks=[])
-    axes.title.set_fontsize(8)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=8)
