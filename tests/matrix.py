@@ -63,6 +63,17 @@ print(run.model)
 """
 
 
+# Overrides that make an example small.
+THREE = "trainer.max_epochs=3"
+STREAM = (
+    "data.megabytes=2",
+    "data.batch_size=16",
+    "model.hidden=16",
+    "trainer.max_steps=60",
+    "trainer.val_check_interval=20",
+)
+
+
 @dataclass(frozen=True)
 class Project:
     """Args:
@@ -82,17 +93,9 @@ class Project:
     refuses: tuple[tuple[str, str], ...] = ()
 
 
-THREE = "trainer.max_epochs=3"
-STREAM = (
-    "data.megabytes=2",
-    "data.batch_size=16",
-    "model.hidden=16",
-    "trainer.max_steps=60",
-    "trainer.val_check_interval=20",
-)
 PLAIN = (("export", "Plain has no example_input_array"),)
 PROJECTS_BY_NAME = {
-    "plain": Project("plain", "plain", (THREE,), refuses=PLAIN),
+    "plain": Project("plain", "plain", ("trainer.max_epochs=3",), refuses=PLAIN),
     "resnet": Project("resnet", "resnet", inside=6),
     "gan": Project(
         "gan",
@@ -103,23 +106,18 @@ PROJECTS_BY_NAME = {
     "transformer": Project(
         "transformer",
         "transformer",
-        ("data.pattern=c*.py", "data.batch_size=64", "model.features=8", "model.layers=1", "model.sample=30", THREE),
+        ("data.pattern=c*.py", "data.length=64", "data.batch_size=128", "model.features=8", "model.layers=1", THREE),
         inside=40,
     ),
     "vae": Project("vae", "vae", ("model.hidden=16", "data.batch_size=100", THREE)),
     "finetune": Project("finetune", "finetune"),
-    "stream": Project(
-        "stream",
-        "stream",
-        STREAM,
-        inside=35,
-    ),
+    "stream": Project("stream", "stream", STREAM, inside=35),
 }
 # In the style of Lightning's documentation; for some cells only.
 VARIANTS = {
-    "hparams": Project("plain", "plain_hparams", (THREE,)),
-    "configure": Project("plain", "plain_configure", (THREE,)),
-    "split": Project("plain", "plain_split", (THREE,)),
+    "hparams": Project("plain", "plain_hparams", ("trainer.max_epochs=3",)),
+    "configure": Project("plain", "plain_configure", ("trainer.max_epochs=3",)),
+    "split": Project("plain", "plain_split", ("trainer.max_epochs=3",)),
     "stateful stream": Project("stream", "stream", (*STREAM, "data.stateful=true"), inside=35),
 }
 

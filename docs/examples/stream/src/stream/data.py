@@ -9,23 +9,20 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from stream.file import ROW, Bytes, vary, write
 
-TRAIN, VAL, TEST = slice(4000), slice(4000, 4500), slice(4500, 5000)  # digits that rows are made of
-Batch = tuple[Tensor, Tensor]
 
-
-def unpack(rows: Bytes) -> Batch:
+def unpack(rows: Bytes) -> list[Tensor]:
     """x (N, 784) between 0 and 1, y (N,)."""
-    return torch.tensor(rows[:, 1:], dtype=torch.float32) / 255, torch.tensor(rows[:, 0], dtype=torch.long)
+    return [torch.tensor(rows[:, 1:], dtype=torch.float32) / 255, torch.tensor(rows[:, 0], dtype=torch.long)]
 
 
-class Stream(IterableDataset[Batch]):
+class Stream(IterableDataset[list[Tensor]]):
     """The file's batches in their order, again and again. Where it is, is its state, for a loader that asks for it."""
 
     def __init__(self, path: Path, batches: int, batch_size: int) -> None:
         self.path, self.batches, self.batch_size = path, batches, batch_size
         self.start = self.position = 0
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[list[Tensor]]:
         self.position = self.start
         while True:
             offset = self.position % self.batches * self.batch_size * ROW
@@ -45,22 +42,18 @@ class StreamData(L.LightningDataModule):
 
     def __init__(self, folder: str, megabytes: int, batch_size: int, stateful: bool) -> None:
         super().__init__()
-        self.rows = megabytes * 1_000_000 // ROW
-        self.path = Path(folder) / f"digits_{megabytes}MB.bin"
-        self.batch_size = batch_size
-        self.stateful = stateful
+        self.path, self.rows = Path(folder) / f"digits_{megabytes}MB.bin", megabytes * 1_000_000 // ROW
+        self.batch_size, self.stateful = batch_size, stateful
 
     def prepare_data(self) -> None:
         if not self.path.exists():
-            write(self.path, TRAIN, self.rows)
+            write(self.path, 0, 4000, self.rows)
 
     def setup(self, stage: str) -> None:
         self.train = Stream(self.path, self.rows // self.batch_size, self.batch_size)
-        self.val = TensorDataset(*unpack(vary(VAL, 2000, seed=1)))
-        self.test = TensorDataset(*unpack(vary(TEST, 2000, seed=2)))
-
-    def first(self, number: int) -> Batch:
-        return unpack(np.memmap(self.path, np.uint8, "r", 0, (min(number, self.rows), ROW)))
+        self.beginning = Stream(self.path, 1, min(self.rows, 10_000))
+        parts = (vary(first, first + 500, 2000, seed=first) for first in (4000, 4500))
+        self.val, self.test = (TensorDataset(*unpack(rows)) for rows in parts)
 
     def train_dataloader(self) -> DataLoader:
         if self.stateful:

