@@ -131,7 +131,7 @@ class InMemoryDataModule(SupervisedDataModule):
     def raw_row(self, split: SplitName, row: int) -> Tensor:
         return self.splits[split].x[row]
 
-    def batches(self, split: SplitName) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, split: SplitName) -> Iterator[tuple[Tensor, ...]]:
         rows_of_split = self.splits[split]
         return (rows_of_split[rows] for rows in torch.arange(len(rows_of_split)).split(1024))
 
