@@ -107,7 +107,8 @@ class Started:
         sources = dict(flat(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
         changes = []
         for key in [key for key in {**then, **now} if key not in ELSEWHERE and not key.startswith("sweep.")]:
-            if now.get(key) == then.get(key):
+            new = key.partition(".")[0] not in self.config and key not in given  # in conf/, since the run was started
+            if new or now.get(key) == then.get(key):
                 continue
             source = str(sources.get(key, ""))
             if is_computed(sources, source):  # which may hold a secret

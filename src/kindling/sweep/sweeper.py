@@ -109,7 +109,7 @@ def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> R
             changes = differences(by_key(record.command), by_key(then.command))
             if not changes:
                 configs_then: Any = read_yaml(folder / "config.yaml", len(configs))
-                changes = differences(dict(flat(configs)), dict(flat(configs_then)))
+                changes = differences(dict(flat(known(configs, configs_then))), dict(flat(configs_then)))
             if changes:
                 told = some(changes, "; ")
                 raise UserError(f"{folder} holds another sweep: {told}; choose another sweep.name, or undo that")
@@ -122,6 +122,13 @@ def claim(folder: Path, record: Record, configs: dict[str, dict[str, Any]]) -> R
             write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(configs)))
         record.write(folder)
     return record
+
+
+def known(configs: dict[str, dict[str, Any]], then: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Without the sections and settings that conf/ did not have yet."""
+    return {
+        name: {key: value for key, value in job.items() if key in then.get(name, job)} for name, job in configs.items()
+    }
 
 
 def check_settings(config: DictConfig) -> None:
