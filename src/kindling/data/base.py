@@ -115,6 +115,7 @@ class InMemoryDataModule(LightningDataModule):
             self.splits = {name: replace(split, dtype=self.row_dtype) for name, split in self.splits.items()}
 
     def hold_out(self, fold: int) -> None:
+        """Divide the rows of training and validation anew, before anything is fitted on them."""
         name, task = type(self).__name__, getattr(self, "task", None)
         fitted = isinstance(task, Regression) and bool(task.mean.any() or (task.std != 1).any())
         if self.state is None and (fitted or self.splits["train"].mean is not None):

@@ -32,10 +32,15 @@ def lines(facts: dict[str, Any]) -> Iterator[str]:
 def of_columns(facts: dict[str, Any]) -> Iterator[str]:
     keys = ("min", "mean", "max", "std", "skew", "target")
     if facts.get("columns"):
-        rows = [[c["name"], f"{c['missing']:,}", *(short(c[key]) for key in keys)] for c in facts["columns"]]
+        columns = facts["columns"]
+        if len(columns) > MOST:  # those that want to be looked at first
+            columns = sorted(columns, key=lambda c: (-c["missing"], -abs(c["target"] or 0)))
+        rows = [[c["name"], f"{c['missing']:,}", *(short(c[key]) for key in keys)] for c in columns]
         yield from table(["column of numbers", "missing", *keys], rows)
-        how = "the correlation ratio, from 0 to 1" if "classes" in facts else "the correlation"
-        yield f"missing is of all rows, the rest of the {facts['rows']}; target: {how} with it"
+        how = "the correlation ratio with it, from 0 to 1" if "classes" in facts else "the correlation with it"
+        yield f"missing: of all rows, the rest: of the {facts['rows']}"
+        if any(c["target"] is not None for c in columns):
+            yield f"target: {how}"
     if facts.get("texts"):
         texts = [
             [c["name"], f"{c['missing']:,}", f"{c['values']:,}", f"{c.get('share', 0):.0%} {c.get('most', '')}"[:30]]
@@ -66,7 +71,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int = NAME 
         kept = printable(name) if len(name) <= width - 2 else f"{printable(name)[: width - 3]}…"
         yield (f"{kept:<{width}}" + "".join(f"{printable(cell):>{w}}" for cell, w in zip(cells, wide, strict=True))).rstrip()
     if len(rows) > MOST:
-        yield f"and {len(rows) - MOST:,} more"
+        yield f"and {len(rows) - MOST:,} more (--json has all)"
 
 
 def cut(name: str) -> str:
