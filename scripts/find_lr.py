@@ -1,7 +1,7 @@
 """A learning rate to begin with. python scripts/find_lr.py [model=NAME] [KEY=VALUE ...] [--steps 200] [--output FOLDER]
 
-Overrides are those of train.py. A fresh model takes a few hundred steps while the rate grows, without the schedule; where
-the loss falls fastest is the suggestion. It is printed as a command, and drawn in find_lr.png.
+Overrides are those of train.py. A fresh model takes a few hundred steps while the rate grows, without the schedule;
+where the loss falls fastest is the suggestion. It is printed as a command, and drawn in find_lr.png.
 """
 
 import argparse

@@ -65,7 +65,7 @@ def test_a_run_goes_on_with_what_the_machine_says_and_is_refused_where_that_has_
     longer = train(compose([f"resume={run.folder}", "trainer.max_epochs=2"], conf))
     assert longer.summary["epochs"] == 2
     (conf / "local" / "default.yaml").unlink()
-    with pytest.raises(UserError, match="conf/ has changed since the run was started: .*seed is 0, was 3"):
+    with pytest.raises(UserError, match=r"conf/ has changed since the run was started: .*seed is 0, was 3"):
         compose([f"resume={run.folder}"], conf)
 
 
@@ -94,7 +94,9 @@ def test_a_clone_reads_both_and_writes_down_no_secret(tmp_path: Path) -> None:
     (tmp_path / "conf" / "local" / "default.yaml").write_text(LOCAL)
     command = ["train.py", "data=mnist", "data.source=subset", "+trainer.limit_train_batches=1", "hydra.run.dir=run"]
     script = "import os; del os.environ['KINDLING_DATA']; os.environ['PYTHON_DOTENV_DISABLED'] = '0'; "
-    script += f"import runpy, sys; sys.argv = {command!r}; sys.path[0] = '.'; runpy.run_path('train.py', run_name='__main__')"
+    script += (
+        f"import runpy, sys; sys.argv = {command!r}; sys.path[0] = '.'; runpy.run_path('train.py', run_name='__main__')"
+    )
     clone.run("-c", script)
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert (config["seed"], config["data"]["data_dir"]) == (3, str(tmp_path / "nowhere"))
@@ -139,7 +141,7 @@ def test_the_tree_is_of_what_goes_on(capsys: pytest.CaptureFixture[str], run: Ca
     done = run("model=xor", "trainer=cpu", "trainer.max_epochs=1")
     assert "model=xor, by default mlp" in printed(capsys, f"resume={done.folder}", "--tree")
     assert json.loads((done.folder / "summary.json").read_text())["status"] == "completed"
-    with pytest.raises(SystemExit, match="modle: no such key; did you mean model?"):
+    with pytest.raises(SystemExit, match=r"modle: no such key; did you mean model?"):
         check_command_line(CONF, "train", ["--tree", "modle=xor"])
     with pytest.raises(SystemExit, match="-m and --tree: do not go together"):
         check_command_line(CONF, "train", ["--tree", "-m", "seed=0,1"])

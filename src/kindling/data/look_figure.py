@@ -81,7 +81,7 @@ def of_table(table: "pd.DataFrame") -> Figure:
     across = min(4, len(names))
     down = -(-len(names) // across)
     figure = Figure(figsize=(2.6 * across + 6, max(2.2 * down, 5)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[2.6 * across, 6])
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[2.6 * across, 6])[0]
     panels = left.subplots(down, across, squeeze=False).flatten()
     for axes, name in zip(panels, names, strict=False):
         histogram(axes, str(name), table[name])
@@ -119,7 +119,9 @@ def of_values(seen: View) -> Figure:
     """All numbers of each tensor together."""
     tensors = seen.batches or ({"x": seen.x} if seen.x is not None else {})
     figure = Figure(figsize=(4 * max(1, len(tensors)), 3.2), layout="constrained")
-    for axes, (place, tensor) in zip(figure.subplots(1, max(1, len(tensors)), squeeze=False)[0], tensors.items(), strict=False):
+    for axes, (place, tensor) in zip(
+        figure.subplots(1, max(1, len(tensors)), squeeze=False)[0], tensors.items(), strict=False
+    ):
         values = tensor.double().flatten()
         axes.hist(values[values.isfinite()].numpy(), bins=50)
         axes.set_title(literal(place or "x", 30))

@@ -1,17 +1,20 @@
 """What data are, in lines of 80 columns."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kindling.text import printable
 
+WIDTH = 80
 MOST = 20  # rows of a table
 NAME = 22  # letters of a name
 
 
 def lines(facts: dict[str, Any]) -> Iterator[str]:
     told = filter(None, [facts["task"], facts["source"]])
-    yield printable(f"{facts['data']}: {', '.join(told)}".removesuffix(": "))
+    first = printable(f"{facts['data']}: {', '.join(told)}".removesuffix(": "))
+    yield from textwrap.wrap(first, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     sizes = facts["sizes"]
     if sizes:
         yield f"rows   {', '.join(f'{name} {size:,}' for name, size in sizes.items())}"
@@ -48,7 +51,9 @@ def of_columns(facts: dict[str, Any]) -> Iterator[str]:
         ]
         yield from table(["column of texts", "missing", "values", "the most frequent"], texts)
     if facts.get("pairs"):
-        pairs = [[f"{' and '.join(cut(name) for name in pair['columns'])}", f"{pair['r']:+.3f}"] for pair in facts["pairs"]]
+        pairs = [
+            [f"{' and '.join(cut(name) for name in pair['columns'])}", f"{pair['r']:+.3f}"] for pair in facts["pairs"]
+        ]
         yield from table(["columns that go together", "correlation"], pairs, width=2 * NAME + 5)
     if facts.get("constant"):
         names = [cut(name) for name in facts["constant"]]
@@ -69,7 +74,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int = NAME 
     yield ""
     for name, *cells in [head, *rows[:MOST]]:
         kept = printable(name) if len(name) <= width - 2 else f"{printable(name)[: width - 3]}…"
-        yield (f"{kept:<{width}}" + "".join(f"{printable(cell):>{w}}" for cell, w in zip(cells, wide, strict=True))).rstrip()
+        yield (
+            f"{kept:<{width}}" + "".join(f"{printable(cell):>{w}}" for cell, w in zip(cells, wide, strict=True))
+        ).rstrip()
     if len(rows) > MOST:
         yield f"and {len(rows) - MOST:,} more (--json has all)"
 

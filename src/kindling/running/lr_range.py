@@ -37,7 +37,7 @@ TRIAL = {
     "enable_progress_bar": False,
     "enable_model_summary": False,
 }
-DIVERGED = 4.0  # times the least loss, and the rate grows no further
+DIVERGED = 4.0  # times the least loss above it, and the rate grows no further
 SMOOTHED = 11  # steps, of which each point of the curve is the mean
 LIMITS = ("min_steps", "min_epochs", "max_time", "limit_train_batches", "overfit_batches")
 
@@ -95,11 +95,14 @@ class Ramp(Callback):
         self.course = np.geomspace(begin, end, num_steps).tolist()
         self.rates: list[float] = []
         self.losses: list[float] = []
+        self.least = math.inf
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trainer.strategy.lr_scheduler_configs = []
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.course[min(trainer.global_step, len(self.course) - 1)]
@@ -112,8 +115,10 @@ class Ramp(Callback):
         loss = float(outputs["loss"])
         self.losses.append(loss)
         self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
-        recent = np.mean(self.losses[-SMOOTHED:])
-        if not math.isfinite(loss) or (len(self.losses) > SMOOTHED and recent > DIVERGED * abs(min(self.losses))):
+        recent = float(np.mean(self.losses[-SMOOTHED:]))
+        if len(self.losses) >= SMOOTHED:
+            self.least = min(self.least, recent)
+        if not math.isfinite(loss) or recent > self.least + DIVERGED * abs(self.least):
             trainer.should_stop = True
 
 
@@ -130,8 +135,8 @@ def rate_key(cfg: DictConfig) -> str:
         if name in cfg.model:
             return f"model.{name}"
     raise UserError(
-        f"{cfg.model._target_}: has no learning rate in the config: it takes no optimizer that has one, and there is no "
-        "model.lr"
+        f"{cfg.model._target_}: has no learning rate in the config: it takes no optimizer that has one, and there "
+        "is no model.lr"
     )
 
 

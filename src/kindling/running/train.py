@@ -153,7 +153,9 @@ def begin(cfg: DictConfig, parts: Parts) -> None:
             raise UserError(f"init_from={cfg.init_from}: a population has many weights; set population=1")
         log.info(start_from(parts.model, cfg.init_from, whole=not cfg.train))
     elif not cfg.train:
-        log.warning("WARNING: train=false without init_from: what is measured are the weights that the model is made with")
+        log.warning(
+            "WARNING: train=false without init_from: what is measured are the weights that the model is made with"
+        )
 
 
 def summarise_data(summary: dict[str, Any], parts: Parts) -> None:
