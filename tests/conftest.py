@@ -20,6 +20,8 @@ from kindling.config.asked import take_asked
 from kindling.config.quoting import quoted
 from torture import train_py
 
+os.environ["PYTHON_DOTENV_DISABLED"] = "1"  # for the processes that tests start
+
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,6 +118,24 @@ def benchmark_sweep(outputs: Path, folder: Path) -> None:
     growth = python("scripts/benchmark_sweep.py", "growth", "--jobs", 8).splitlines()
     assert [line.partition(":")[0] for line in growth] == [f"jobs {i} to {i + 1}" for i in range(0, 8, 2)]
     assert python("scripts/benchmark_sweep.py", "overhead", "--jobs", 2).startswith("2 XOR jobs: ")
+
+
+def look(outputs: Path, folder: Path) -> None:
+    text = python("scripts/look.py", "data=digits", "--output", folder / "look")
+    assert text.splitlines()[1] == "rows   train 1,439, val 179, test 179"
+    assert text.endswith(f"\n{folder / 'look' / 'look.png'}\n")
+    found = json.loads(python("scripts/look.py", "data=diabetes", "--output", folder, "--json"))
+    assert Path(found["figure"]).exists()
+    assert found["columns"][0]["name"] == "age"
+
+
+def find_lr(outputs: Path, folder: Path) -> None:
+    before = set(ROOT.iterdir())
+    lines = python("scripts/find_lr.py", "data=digits", "trainer=cpu", "--output", folder).splitlines()
+    assert lines[0] == str(folder / "find_lr.png")
+    assert re.fullmatch(r"python train\.py data=digits trainer=cpu optimizer\.lr=0\.0\d+", lines[1])
+    assert set(ROOT.iterdir()) == before
+    assert [file.name for file in folder.iterdir()] == ["find_lr.png"]
 
 
 def accelerator(outputs: Path, folder: Path) -> None:

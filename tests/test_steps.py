@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from conftest import CONF, Finished, compose_config
-from kindling.config.since import is_of_lightning
+from kindling.config.since import is_default
 from kindling.running.build import build
 from test_train import error_of, weights
 
@@ -74,7 +74,7 @@ def test_the_keys_of_the_trainer_have_lightnings_own_values() -> None:
     lines = (CONF / "trainer" / "default.yaml").read_text().partition("Lightning's own values from here on.")[2]
     keys = yaml.safe_load(lines)
     assert {"gradient_clip_val", "accumulate_grad_batches", "deterministic", "max_steps"} < keys.keys()
-    assert [key for key, value in keys.items() if not is_of_lightning(key, value)] == []
+    assert [key for key, value in keys.items() if not is_default("lightning.Trainer", key, value)] == []
 
 
 @pytest.mark.parametrize(

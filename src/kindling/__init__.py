@@ -5,12 +5,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from kindling.environment import read_env
+
 if TYPE_CHECKING:
     from kindling.config.compose import compose as compose
     from kindling.reopening.run import Run as Run
     from kindling.running.train import train as train
 
 PUBLIC = {"compose": "kindling.config.compose", "train": "kindling.running.train", "Run": "kindling.reopening.run"}
+
+read_env()  # here, so that train.py, every script, a notebook and what a launcher starts know the same
 
 
 def __getattr__(name: str) -> Any:

@@ -12,17 +12,28 @@ from kindling.errors import UserError, shown, some
 PREFIXES = ("", "model.", "module.", "net.", "_orig_mod.")  # what others put before the names of tensors, or leave out
 
 
-def start_from(model: L.LightningModule, source: str) -> str:
-    """Put the weights of a run (its best), of a checkpoint, or of a file of tensors into the model; a line that says
-    which. The last layer may have another number of outputs than the old one, and then starts anew.
+def file_of(source: str) -> Path:
+    """The file that `init_from=` means: of a run, its best checkpoint.
 
     Raises:
-        UserError: where there are no such weights, or another tensor of them has another shape than the model's.
+        UserError: where there is none.
     """
     path = Path(source)
     path = path / "checkpoints" / "best.ckpt" if path.is_dir() else path
     if not path.exists():
         raise UserError(f"init_from={source}: there is no {path}")
+    return path
+
+
+def start_from(model: L.LightningModule, source: str, whole: bool = False) -> str:
+    """Put the weights of a run (its best), of a checkpoint, or of a file of tensors into the model; a line that says
+    which. The last layer may have another number of outputs than the old one, and then starts anew. With `whole`,
+    nothing may start anew.
+
+    Raises:
+        UserError: where there are no such weights, or another tensor of them has another shape than the model's.
+    """
+    path = file_of(source)
     model.configure_model()  # where the layers are only made there
     new = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("task.")}
     old = matching(tensors_of(archive.read(path), source), new)
@@ -36,8 +47,11 @@ def start_from(model: L.LightningModule, source: str) -> str:
         )
     if not common:
         raise UserError(f"init_from={source}: none of its tensors is in this model: {shown(', '.join(old), 300)}")
-    model.load_state_dict({name: old[name] for name in common}, strict=False)
     kept = [name for name in new if name not in old]
+    if whole and (differing or kept):
+        anew = some([*differing, *kept])
+        raise UserError(f"init_from={source}: has no fitting {anew}, which would be random: nothing trains them")
+    model.load_state_dict({name: old[name] for name in common}, strict=False)
     unused = [name for name in old if name not in model.state_dict()]
     return (
         f"starts from {path}: {some(common, length=160)}"

@@ -44,13 +44,14 @@ SECTIONS = [
     "model",
 ]
 CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
+SWITCHES = ("train", "test", "compile")
 SETTINGS = [
     *CHOICES,
+    *SWITCHES,
     "seed",
     "monitor",
     "population",
     "steps_per_call",
-    "compile",
     "resume",
     "init_from",
     "allowed_packages",
@@ -176,14 +177,25 @@ def _section_problems(cfg: dict[Any, Any]) -> Iterator[str]:
     steps = cfg.get("steps_per_call")
     if steps != "auto" and (type(steps) is not int or steps < 1):
         yield f"steps_per_call={steps}: should be auto or a whole number from 1"
-    if not isinstance(cfg.get("compile"), bool):
-        yield f"compile={cfg.get('compile')}: should be true or false"
+    for key in SWITCHES:
+        if not isinstance(cfg.get(key), bool):
+            yield f"{key}={cfg.get(key)}: should be true or false"
+    yield from _untrained_problems(cfg)
     packages = cfg.get("allowed_packages")
     if not isinstance(packages, list) or not all(isinstance(name, str) for name in packages):
         yield f"allowed_packages={packages}: should be a list of names, like [my_project]"
     for key, choices in CHOICES.items():
         if cfg.get(key) not in choices:
             yield f"{key}={cfg.get(key)}: should be {' or '.join(choices)}"
+
+
+def _untrained_problems(cfg: dict[Any, Any]) -> Iterator[str]:
+    if cfg.get("train") is not False:
+        return
+    if cfg.get("test") is False:
+        yield "train=false, test=false: leave nothing to do; leave one of them out"
+    if cfg.get("population") not in (None, 1):
+        yield f"train=false: measures one set of weights, and population={cfg['population']} makes several; set it to 1"
 
 
 def _pair_problems(cfg: dict[str, Any], asked: Asked) -> Iterator[str]:

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kindling.config import foreign
 from kindling.config.flags import read_flags
+from kindling.config.help import groups
 from kindling.config.overrides import choosing, combinations, parse, value_problems, values_of
 from kindling.config.places import with_place
 from kindling.config.quoting import quoted, typed
@@ -26,6 +27,7 @@ from kindling.config.resume import find_run
 from kindling.config.sources import Source, check_flags, split
 from kindling.config.sweep_record import read_record
 from kindling.config.told import check_place, key_of, parsed_overrides
+from kindling.config.tree import tree
 from kindling.errors import UserError, listed, shown, some, told_in_a_sentence
 from kindling.folders import CONF
 
@@ -45,10 +47,10 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str], usag
     with told_in_a_sentence():
         args = read_flags(argv)
         source = source_of(args, config_dir, config_name)
-        if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
+        if args.help or args.hydra_help or args.cfg or args.info or args.tree or args.shell_completion:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # what only prints ends quietly where nobody reads on
         if args.help:
-            print(usage, "Groups (conf/GROUP/OPTION.yaml)\n", *_groups(source), sep="\n")  # Hydra takes twice as long
+            print(usage, *groups(source), sep="\n")  # Hydra takes twice as long
             sys.exit()
         if args.hydra_help or args.shell_completion:
             return argv
@@ -56,6 +58,9 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str], usag
             overrides, problems = check_overrides(args.overrides, source, args.multirun)
             if problems:
                 raise UserError(listed(problems))
+            if args.tree:
+                print(*tree(source.name, overrides), sep="\n")
+                sys.exit()
     return [*(word for word in argv if word not in args.overrides), *overrides]
 
 
@@ -229,15 +234,6 @@ def one_text(override: Override) -> str:
 
 def of_sweep(override: Override) -> bool:
     return override.key_or_group.split(".")[0] == "sweep"
-
-
-def _groups(source: Source) -> Iterator[str]:
-    options: dict[str, list[str]] = {}
-    for folder in filter(None, (source.path, source.more)):
-        for file in sorted(Path(folder).glob("*/**/*.yaml")):
-            options.setdefault(file.parent.relative_to(folder).as_posix(), []).append(file.stem)
-    for group, names in options.items():
-        yield f"{group}: {', '.join(sorted(names))}"
 
 
 def _folder_problems(config_name: str, settings: list[str], kind: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from kindling.errors import UserError
 SETTING = "a setting is written KEY=VALUE, without dashes"
 COMMANDS = {
     **{"run": "--run", "cfg": "--cfg", "multirun": "-m"},
-    **{"shell_completion": "--shell-completion", "info": "--info"},
+    **{"shell_completion": "--shell-completion", "info": "--info", "tree": "--tree"},
 }
 
 
@@ -22,6 +22,7 @@ def read_flags(argv: Sequence[str]) -> argparse.Namespace:
     UserError: where a flag is none, or does not go with another.
     """
     parser = get_args_parser()
+    parser.add_argument("--tree", action="store_true")  # of ours: config/tree.py
     parser.error = refuse  # type: ignore[method-assign]  # which else prints ten lines of usage
     flags = list(parser._option_string_actions)
     for word, following in pairwise([*argv, ""]):

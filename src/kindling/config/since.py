@@ -1,26 +1,30 @@
 """Keys that conf/ has got since a run or sweep was started."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from hydra.utils import get_object
+
 from kindling.config.signatures import signature
+
+OURS = ("kindling.", "lightning.", "torch.")  # what a folder may have imported
+SWITCHES = ("train", "test")  # on, before they were there
 
 
 def filled_in(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
     """The config of `then`, flat, with the keys of `now` that it lacks where they say what it did without them."""
-    return {**then, **{key: value for key, value in now.items() if key not in then and says_nothing(key, value)}}
+    return {**then, **{key: now[key] for key in now if key not in then and says_nothing(key, now)}}
 
 
-def says_nothing(key: str, value: Any) -> bool:
-    """Whether it is what is done without that key: an empty section, or what is Lightning's own value."""
-    found = re.search(r"(?:^|\.)trainer\.(\w+)$", key)
-    return value == {} or (found is not None and is_of_lightning(found[1], value))
+def says_nothing(key: str, config: Mapping[str, Any]) -> bool:
+    """Whether the key says what is done without it: nothing, or what its class takes where nobody gives a value."""
+    node, _, name = key.rpartition(".")
+    target = config.get(f"{node}._target_")
+    if config[key] is None or (target is None and name in SWITCHES and config[key] is True):
+        return True
+    return isinstance(target, str) and target.startswith(OURS) and is_default(target, name, config[key])
 
 
-def is_of_lightning(name: str, value: Any) -> bool:
-    """Whether its trainer has the value where nobody sets one."""
-    from lightning import Trainer  # imports torch, which only those who go on wait for here
-
-    parameter = signature(Trainer).get(name)
+def is_default(target: str, name: str, value: Any) -> bool:
+    parameter = signature(get_object(target)).get(name)
     return parameter is not None and parameter.default == value

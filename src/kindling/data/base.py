@@ -87,7 +87,7 @@ class InMemoryDataModule(SupervisedDataModule):
         self.load()
         check_weights(self.splits)
         if self.fold is not None:
-            self._hold_out(self.fold)
+            self.hold_out(self.fold)
         self.digest = digest(self.contents())
         train, test = self.splits["train"], self.splits.get("test")
         self.same_rows = test is not None and torch.equal(train.x, test.x) and torch.equal(train.y, test.y)
@@ -97,7 +97,8 @@ class InMemoryDataModule(SupervisedDataModule):
         if self.row_dtype is torch.float64:
             self.splits = {name: replace(split, dtype=self.row_dtype) for name, split in self.splits.items()}
 
-    def _hold_out(self, fold: int) -> None:
+    def hold_out(self, fold: int) -> None:
+        """Divide the rows of training and validation anew, before anything is fitted on them."""
         name, task = type(self).__name__, getattr(self, "task", None)
         fitted = isinstance(task, Regression) and bool(task.mean.any() or (task.std != 1).any())
         if self.state is None and (fitted or self.splits["train"].mean is not None):

@@ -47,7 +47,9 @@ def best_weights(cfg: DictConfig, parts: Parts) -> Best:
         UserError: where the score is not a finite number.
     """
     trainer, model = parts.trainer, parts.model
-    if isinstance(model, Population) and model.best_values:
+    if not cfg.train:
+        best = measured(cfg, parts)
+    elif isinstance(model, Population) and model.best_values:
         model.restore_best()
         best = Best(float(model.best_scores[model.best_scores.isfinite()].mean()))
     else:
@@ -104,7 +106,8 @@ def measured(cfg: DictConfig, parts: Parts, again: bool = False) -> Best:
         trainer.validate(parts.model, datamodule=parts.datamodule, verbose=False)
     score = trainer.callback_metrics.get(cfg.monitor)
     if score is None:
-        raise UserError(f"monitor={cfg.monitor}: was not measured, since the trainer's limits leave nothing to measure")
+        reason = "since the trainer's limits leave nothing to measure" if cfg.train else "which train=false cannot"
+        raise UserError(f"monitor={cfg.monitor}: was not measured, {reason}")
     epoch, step = record.places.get(cfg.monitor, (None, None))
     return Best(float(score), None, epoch, step)
 

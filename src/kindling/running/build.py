@@ -27,9 +27,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling import abilities
 from kindling.callbacks.grad_norm import GradNorm
+from kindling.checkpoints import archive
 from kindling.checkpoints.format import load
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
+from kindling.checkpoints.weights import file_of
 from kindling.checkpoints.write import AtomicCheckpointIO
 from kindling.config.construct import construct
 from kindling.data.base import InMemoryDataModule
@@ -83,6 +85,8 @@ def build(
     if checkpoint and isinstance(datamodule, TabularDataModule):
         describe(datamodule, load(checkpoint), checkpoint)  # the columns that the model learns from stay
         attribute(datamodule, "splits", needed=True)
+    if cfg.init_from and not cfg.train:
+        as_learned(datamodule, cfg.init_from)
     make_model, told = model_maker(cfg, datamodule, within=within)
     with within:
         model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
@@ -109,6 +113,15 @@ def build(
     for logger in trainer.loggers:
         logger.log_hyperparams(plain)
     return Parts(trainer, datamodule, model, chosen)
+
+
+def as_learned(datamodule: L.LightningDataModule, source: str) -> None:
+    """Prepare the data as those weights have learned them, if they are of a run: what is measured is what
+    scripts/evaluate.py says of it."""
+    path = file_of(source)
+    content = archive.read(path)
+    if isinstance(content, dict) and isinstance(content.get("config"), dict):
+        describe(datamodule, load(path), path)
 
 
 def make_trainer(cfg: DictConfig, callbacks: Sequence[Callback], logger_ids: Mapping[str, str]) -> L.Trainer:

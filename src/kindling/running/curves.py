@@ -22,7 +22,7 @@ def learning_curves(metrics: pd.DataFrame) -> Figure | None:
     nothing to draw.
     """
     panels = panels_of(metrics)
-    if not panels:
+    if not panels or not metrics["step"].any():  # the latter: weights that were measured and not trained
         return None
     width, height = min(len(panels), COLUMNS), -(-len(panels) // COLUMNS)
     figure = Figure(figsize=(4 * width, 3.2 * height), layout="constrained")

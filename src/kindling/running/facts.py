@@ -58,7 +58,7 @@ def after_training(cfg: DictConfig, parts: "Parts", best: "Best") -> dict[str, A
         monitor["diverged"] = int((~scores.isfinite()).sum())
     facts = {
         "monitor": monitor,
-        "ended": ending(trainer, parts.chosen),
+        "ended": ending(trainer, parts.chosen) if cfg.train else {"early": False, "reason": "train=false"},
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "parameters": count_parameters(model) // cfg.population,
@@ -121,4 +121,5 @@ def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
         epochs += f", {steps} of {summary['optimizers']} optimizers together,"
     early = f"ended early: {summary['ended']['reason']}\n" if summary["ended"]["early"] else ""
     same_rows = "tested on the same rows as it was trained on:\n" if summary["data"]["same_rows"] and told else ""
-    return f"{same_rows}{told}  ({epochs} in {summary['seconds']['fit']:.1f} s)\n{early}{cfg.run_dir}".lstrip()
+    length = f"{epochs} in {summary['seconds']['fit']:.1f} s" if cfg.train else "not trained"
+    return f"{same_rows}{told}  ({length})\n{early}{cfg.run_dir}".lstrip()

@@ -19,7 +19,7 @@ from kindling.callbacks.throughput import Throughput
 from kindling.checkpoints.last import LastCheckpoint
 from kindling.checkpoints.loaders import ResumableLoaders
 from kindling.config.checks import several_processes
-from kindling.config.since import is_of_lightning
+from kindling.config.since import is_default
 from kindling.data.augmented import AugmentedDataModule
 from kindling.data.base import InMemoryDataModule
 from kindling.errors import UserError
@@ -86,7 +86,7 @@ def _obstacles(cfg: DictConfig, model: L.LightningModule, datamodule: Any, callb
     if not (isinstance(model, SupervisedModule) and isinstance(datamodule, InMemoryDataModule)):
         yield f"{cfg.model._target_} on {cfg.data._target_}, which take one step a call"
         return
-    set_here = {key: value for key, value in trainer.items() if not is_of_lightning(key, value)}
+    set_here = {key: value for key, value in trainer.items() if not is_default("lightning.Trainer", key, value)}
     yield from (f"trainer.{key}={value}" for key, value in set_here.items() if key not in INDIFFERENT)
     if several_processes(trainer):
         yield "several processes"

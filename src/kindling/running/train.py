@@ -59,6 +59,8 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     leave_out_idle_parts(cfg)
     keep_places(cfg)
     before = take_up(cfg, resume)
+    if before.checkpoint and not cfg.train:
+        raise UserError(f"train=false: resume={resume} trains on; init_from={resume} measures its weights")
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     kept = kept_where_refused(run_dir) if resume else nullcontext()
@@ -78,8 +80,10 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
             if not before.checkpoint:
                 begin(cfg, parts)
         with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
-            parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=before.checkpoint)
-        best = best_weights(cfg, parts)
+            if cfg.train:
+                parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=before.checkpoint)
+        with in_a_sentence():
+            best = best_weights(cfg, parts)
         summary.update(facts.after_training(cfg, parts, best))
         summarise_data(summary, parts)
         if pruned:
@@ -149,7 +153,11 @@ def begin(cfg: DictConfig, parts: Parts) -> None:
     if cfg.init_from:
         if cfg.population > 1:
             raise UserError(f"init_from={cfg.init_from}: a population has many weights; set population=1")
-        log.info(start_from(parts.model, cfg.init_from))
+        log.info(start_from(parts.model, cfg.init_from, whole=not cfg.train))
+    elif not cfg.train:
+        log.warning(
+            "WARNING: train=false without init_from: what is measured are the weights that the model is made with"
+        )
 
 
 def summarise_data(summary: dict[str, Any], parts: Parts) -> None:

@@ -1,0 +1,62 @@
+"""The composed config as a tree, with what differs from that of a bare `python train.py`."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra import compose
+from omegaconf import OmegaConf
+
+from kindling.text import printable
+
+WIDTH = 80
+LEFT_OUT = ("hydra", "sweep")
+NOTHING = object()  # where there is no such key
+
+
+def tree(config_name: str, overrides: Sequence[str]) -> Iterator[str]:
+    """Its lines. Interpolations stay as they are written: what they lead to may be a secret. The source is open."""
+    (now, options), (default, default_options) = _composed(config_name, overrides), _composed(config_name, ())
+    for group, option in options.items():
+        if group in now and option != default_options.get(group):
+            yield f"{group}={_text(option)}, by default {_text(default_options.get(group))}"
+    yield from _branches(now, default, "")
+
+
+def _composed(config_name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The config as plain containers, and the option by its group."""
+    cfg = compose(config_name, list(overrides), return_hydra_config=True)
+    options: Any = OmegaConf.to_container(cfg.hydra.runtime.choices)
+    plain: Any = OmegaConf.to_container(cfg)
+    return {key: value for key, value in plain.items() if key not in LEFT_OUT}, options
+
+
+def _branches(node: dict[str, Any], default: Any, before: str) -> Iterator[str]:
+    default = default if isinstance(default, dict) else {}
+    same_class = node.get("_target_") == default.get("_target_")  # of another, the keys that are gone mean nothing
+    keys = [*node, *(key for key in default if same_class and key not in node)]
+    for key in keys:
+        last = key == keys[-1]
+        value, was = node.get(key, NOTHING), default.get(key, NOTHING)
+        text = f"{key}" if isinstance(value, dict) and value else f"{key}: {_text(value)}"
+        if value is NOTHING:
+            text = f"{key}   (left out; default: {_text(was)})"
+        elif was is NOTHING and default:
+            text += "   (not in the default)"
+        elif not isinstance(value, dict) and value != was and default:
+            text += f"   (default: {_text(was)})"
+        first, *rest = textwrap.wrap(printable(text), WIDTH - len(before) - 3, break_on_hyphens=False)
+        yield f"{before}{'└─' if last else '├─'} {first}"
+        stem = f"{before}{'   ' if last else '│  '}"
+        yield from (f"{stem}  {line}" for line in rest)
+        if isinstance(value, dict):
+            yield from _branches(value, was, stem)
+
+
+def _text(value: Any) -> str:
+    """As YAML has it."""
+    if isinstance(value, dict):
+        return "{...}" if value else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
