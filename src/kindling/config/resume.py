@@ -95,6 +95,8 @@ class Started:
             cfg = compose(config_name, [*overrides, f"run_dir={quoted(self.run_dir)}"])
             for part in [part for part in PARTS if self.config.get(part, "") is None]:
                 cfg[part] = None  # a section that the model does not take is left out of the record
+            if self.config.get("optimizer", "") is None:
+                cfg.param_groups = {}
             composed: Any = OmegaConf.to_container(cfg, resolve=True)
         except (HydraException, OmegaConfBaseException) as error:
             return [str(error).splitlines()[0]]

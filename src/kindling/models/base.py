@@ -196,7 +196,8 @@ class SupervisedModule(LightningModule):
     def _schedule(self, optimizer: Optimizer) -> LRScheduler:
         length = length_argument(self.make_scheduler)
         scheduler = self.make_scheduler(optimizer, **({length: self.schedule_length} if length else {}))
-        remember_start(scheduler)
+        if length:
+            remember_start(scheduler)
         return scheduler
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -40,10 +40,11 @@ class Grouped(partial[Optimizer]):
         groups = list(params)
         if not (groups and isinstance(groups[0], dict)):
             groups = [{"params": groups}]
-        return super().__call__([part for group in groups for part in self._split(group, known, lr)], **kwargs)
+        parts = [part for place, group in enumerate(groups) for part in self._split(group, known, lr, place)]
+        return super().__call__(parts, **kwargs)
 
     def _split(
-        self, group: dict[str, Any], known: dict[int, list[tuple[str, int]]], lr: Any
+        self, group: dict[str, Any], known: Mapping[int, list[tuple[str, int]]], lr: Any, place: int
     ) -> Iterator[dict[str, Any]]:
         """The group as it is for those that no rule is about, and then one for each set of rules."""
         members = [group["params"]] if isinstance(group["params"], Tensor) else group["params"]
@@ -51,7 +52,7 @@ class Grouped(partial[Optimizer]):
         for member in members:
             parameter = member[1] if isinstance(member, tuple) else member
             names = known.get(id(parameter), [])
-            matching = (name for name, rule in self.rules.items() if any(matches(rule, *place) for place in names))
+            matching = (name for name, rule in self.rules.items() if any(matches(rule, *called) for called in names))
             parts.setdefault(tuple(matching), []).append(member)
         for rules, members in parts.items():
             settings: dict[str, Any] = {}
@@ -60,8 +61,9 @@ class Grouped(partial[Optimizer]):
             factor = settings.pop(FACTOR, 1)
             if factor != 1 and "lr" not in settings:
                 settings["lr"] = group.get("lr", lr) * factor
+            named = {"name": "+".join(rules) + f" {place + 1}" * (place > 0)} if rules else {}
             if members:
-                yield {**group, **({"name": "+".join(rules)} if rules else {}), **settings, "params": members}
+                yield {**group, **named, **settings, "params": members}
 
 
 def matches(rule: Mapping[str, Any], name: str, dims: int) -> bool:

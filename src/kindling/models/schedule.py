@@ -29,8 +29,9 @@ class Schedule(partial[LRScheduler]):
         optimizer = args[0] if args else kwargs["optimizer"]
         scheduler: Any = super().__call__(*args, **{**in_proportion(self, optimizer), **kwargs})
         scheduler.counts_steps = length is not None
-        scheduler.run_length = kwargs[length] if length else None  # which the checkpoint overwrites
-        remember_start(scheduler)
+        if length:
+            scheduler.run_length = kwargs[length]  # which that of a checkpoint takes the place of
+            remember_start(scheduler)
         return scheduler
 
 
