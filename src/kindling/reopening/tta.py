@@ -30,8 +30,8 @@ def averaged(run: "Run", passes: int) -> Any:
     if not isinstance(model, SupervisedModule) or not isinstance(data, AugmentedDataModule):
         names = f"{type(model).__name__} on {type(data).__name__}"
         raise UserError(f"tta={passes}: is for a SupervisedModule on an AugmentedDataModule, not for {names}")
-    model = copy.deepcopy(model)
-    output_of, task = model.forward, model.task
+    mean_model: Any = copy.deepcopy(model)
+    output_of, task = mean_model.forward, mean_model.task
 
     def forward(x: Tensor) -> Tensor:
         y = torch.zeros(len(x), device=x.device)
@@ -39,5 +39,5 @@ def averaged(run: "Run", passes: int) -> Any:
         predictions = [task.prediction(output_of(rows)) for rows in (x, *changed)]
         return task.output(torch.stack(predictions).mean(dim=0))
 
-    model.forward = forward  # type: ignore[method-assign]
-    return model
+    mean_model.forward = forward  # type: ignore[method-assign]
+    return mean_model
