@@ -1,11 +1,13 @@
 """The projects in docs/examples: their READMEs are whole, their commands run, their numbers come from runs."""
 
+import importlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import examples
@@ -126,3 +128,25 @@ def test_tables_are_means_over_runs(example: examples.Example, tmp_path: Path) -
 def test_an_unknown_example_is_told_with_those_that_are_there(example: examples.Example) -> None:
     with pytest.raises(UserError, match="two: there is no such example; there are one"):
         examples.Example("two")
+
+
+def test_image_files_appear_all_or_none_and_some_classes_can_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(examples.EXAMPLES / "resnet" / "src"))
+    data = importlib.import_module("resnet.data")
+    monkeypatch.setattr(data, "SPLITS", {"train": 3, "val": 1, "test": 1})
+    images = data.Images(tmp_path / "mnist" / "png", classes=[4, 2], per_class=2)
+    monkeypatch.setattr(data, "mnist_data", lambda: (np.zeros((40, 784)), np.repeat(np.arange(10), 4)))
+    with pytest.raises(StopIteration):  # of the five images that each class is to have
+        images.prepare_data()
+    assert list((tmp_path / "mnist").iterdir()) == []
+    monkeypatch.setattr(data, "mnist_data", lambda: (np.zeros((50, 784)), np.repeat(np.arange(10), 5)))
+    for _ in range(2):
+        images.prepare_data()
+    assert len(list((tmp_path / "mnist" / "png").rglob("*.png"))) == 50
+    images.setup("fit")
+    assert (images.train.classes, images.num_classes) == (["4", "2"], 2)
+    found = [(Path(file).parent.name, Path(file).stem, label) for file, label in images.train.samples]
+    assert found == [("4", "000", 0), ("4", "001", 0), ("2", "000", 1), ("2", "001", 1)]
+    assert [tuple(x.shape) for x, _ in images.test_dataloader().dataset] == [(1, 28, 28)] * 2
