@@ -76,7 +76,7 @@ class VAE(L.LightningModule):
         figure = Figure(figsize=(4.8, 2.4), layout="constrained")
         left, right = figure.subplots(1, 2)
         points = left.scatter(*mean[:, :2].cpu().T, c=data.test_labels, cmap="tab10", s=4)
-        left.legend(*points.legend_elements(), fontsize=5, loc="lower right")
+        left.legend(*points.legend_elements(), fontsize=5, loc="lower left")
         left.set_title("test images by their first two latent features", fontsize=7)
         side = torch.linspace(-3, 3, 8, device=self.device)
         z = torch.zeros(8 * 8, mean.shape[1], device=self.device)
