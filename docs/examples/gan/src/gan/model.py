@@ -17,8 +17,7 @@ class GAN(L.LightningModule):
     def __init__(self, latent_features: int, channels: int, lr: float) -> None:
         super().__init__()
         self.automatic_optimization = False  # two optimizers take turns
-        self.latent_features = latent_features
-        self.lr = lr
+        self.latent_features, self.lr = latent_features, lr
         self.generator = nn.Sequential(
             nn.Unflatten(1, (latent_features, 1, 1)),
             nn.ConvTranspose2d(latent_features, 4 * channels, 7, bias=False),
@@ -91,11 +90,12 @@ class GAN(L.LightningModule):
     def figures(self, data: Any) -> Iterator[tuple[str, Figure]]:
         """Pictures, and right of them the real ones that are most like each: they are not copies."""
         self.eval()
-        made = self(data.latent[:64].to(self.device)).cpu()
-        figure = Figure(figsize=(7, 3.7), layout="constrained")
+        made = self(data.latent[:36].to(self.device)).cpu()
+        figure = Figure(figsize=(4.4, 2.5), layout="constrained")
         real = Judge(data.images, data.labels).nearest(made)
         titles = ("generated", "the training image nearest to each")
         for axes, images, title in zip(figure.subplots(1, 2), (made, real), titles, strict=True):
-            axes.imshow(make_grid(-images, 8, normalize=True)[0], cmap="gray")
-            axes.set(title=title, xticks=[], yticks=[])
+            axes.imshow(make_grid(-images, 6, normalize=True)[0], cmap="gray")
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(title, fontsize=8)
         yield "samples", figure

@@ -66,26 +66,26 @@ class VAE(L.LightningModule):
     @torch.no_grad()
     def figures(self, data: Any) -> Iterator[tuple[str, Figure]]:
         """Test images with what becomes of them, and the plane of the first two latent features."""
-        x = data.test[:40].to(self.device)
-        pairs = torch.stack([x.view(5, 8, 784), self(x).view(5, 8, 784)], dim=1)
-        figure = Figure(figsize=(4, 5), layout="constrained")
+        x = data.test[:24].to(self.device)
+        pairs = torch.stack([x.view(3, 8, 784), self(x).view(3, 8, 784)], dim=1)
+        figure = Figure(figsize=(3.6, 3), layout="constrained")
         show(figure.subplots(), pairs.flatten(0, 2), "odd rows: test images; even rows: reconstructions")
         yield "reconstructions", figure
 
         mean, _ = self.encoder(data.test.to(self.device)).chunk(2, dim=1)
-        figure = Figure(figsize=(8, 4), layout="constrained")
+        figure = Figure(figsize=(4.8, 2.4), layout="constrained")
         left, right = figure.subplots(1, 2)
-        points = left.scatter(*mean[:, :2].cpu().T, c=data.test_labels, cmap="tab10", s=6)
-        left.legend(*points.legend_elements(), fontsize=7, loc="lower right")
-        left.set_title("test images by their first two latent features", fontsize=8)
-        side = torch.linspace(-3, 3, 15, device=self.device)
-        z = torch.zeros(15 * 15, mean.shape[1], device=self.device)
+        points = left.scatter(*mean[:, :2].cpu().T, c=data.test_labels, cmap="tab10", s=4)
+        left.legend(*points.legend_elements(), fontsize=5, loc="lower left")
+        left.set_title("test images by their first two latent features", fontsize=7)
+        side = torch.linspace(-3, 3, 8, device=self.device)
+        z = torch.zeros(8 * 8, mean.shape[1], device=self.device)
         z[:, :2] = torch.cartesian_prod(-side, side).flip(1)  # the first from left to right, the second upwards
-        show(right, self.decoder(z).sigmoid(), "what is decoded from -3 to 3", 15)
+        show(right, self.decoder(z).sigmoid(), "what is decoded from -3 to 3")
         yield "latent_plane", figure
 
 
 def show(axes: Any, images: Tensor, title: str, columns: int = 8) -> None:
     axes.imshow(1 - make_grid(images.view(-1, 1, 28, 28).cpu(), columns)[0], cmap="gray")
     axes.set(xticks=[], yticks=[])
-    axes.set_title(title, fontsize=8)
+    axes.set_title(title, fontsize=7)
