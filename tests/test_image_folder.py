@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pandas as pd
 import pytest
@@ -371,6 +372,38 @@ def test_files_that_are_no_images_are_left_out_and_said(tmp_path: Path, caplog: 
     assert (sum(datamodule.sizes.values()), datamodule.task.classes) == (22, ["a", "b", "train"])
     assert f"3 files in {tmp_path} are left out" in caplog.text
     assert "notes.txt, a/Thumbs.db, b/waits.png" in caplog.text
+
+
+class Brightest(L.LightningModule):
+    """Knows the images by the place of the brightest pixel: whatever they are standardised with, it has to be that."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(in_features, 1)
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        return self.layer(batch[0].flatten(1)).mean()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        pass
+
+    def predict_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        return (batch if isinstance(batch, torch.Tensor) else batch[0]).amax(dim=(1, 2, 3))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 1e-3)
+
+
+def test_any_model_is_given_new_images_as_those_it_learned_from(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").write_text("_target_: test_image_folder.Brightest\n")
+    options = ["model=mine", *ON_DIGITS[1:], f"data.path={digits}", "trainer.max_epochs=1", "monitor=null"]
+    options += ["loss=none", "optimizer=none", "scheduler=none", f"run_dir={tmp_path / 'run'}"]
+    done = train(compose([*options, f"hydra.searchpath=[file://{tmp_path / 'conf'}]"]))
+    again = Run(done.folder, allowed_packages=["test_image_folder"])
+    mean, std = (again.described.state[name].item() for name in ("mean", "std"))
+    assert again.predictions(digits / "1")["prediction"].max() == pytest.approx((255 - mean) / std)
+    assert again.predictions()["prediction"].max() == pytest.approx((255 - mean) / std)
 
 
 class Ramp(OnDiskDataModule):

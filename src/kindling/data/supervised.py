@@ -60,6 +60,9 @@ class SupervisedDataModule(LightningDataModule):
         if not hasattr(self, "splits"):
             if not all(isinstance(state_dict[key], float | int | Tensor | None) for key in ("mean", "std")):
                 raise TypeError("mean and std should be numbers")
+            for key in ("mean", "std"):
+                if isinstance(value := state_dict[key], Tensor):
+                    value.expand([1, *state_dict["row_shape"]])  # fails where it is not one of rows
             self.state = state_dict
             self.task = restored(state_dict["task"])
 

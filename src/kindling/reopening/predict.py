@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
-from torch import Tensor
+from torch import Tensor, nn
 
 from kindling.abilities import offers, same_rows
 from kindling.config.construct import construct
@@ -83,9 +83,10 @@ def outputs_of(run: "Run", source: str | Path | None) -> list[Any]:
                 f"{path}: {type(data).__name__} does not say how to read new inputs; give it a method "
                 "read_inputs(path), or a predict_dataloader"
             )
+        prepare = data.preprocessing() if offers(data, "preprocessing") else nn.Identity()
         batches = data.read_inputs(path).split(256)
         with torch.no_grad():
-            return [model.predict_step(batch, place) for place, batch in enumerate(batches)]
+            return [model.predict_step(prepare(batch), place) for place, batch in enumerate(batches)]
 
 
 @contextmanager
