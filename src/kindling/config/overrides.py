@@ -183,7 +183,8 @@ def changed(config_dir: Path, config: dict[str, Any], texts: Sequence[str]) -> D
                 config = {**config, group: {}}
                 for option in names.strip("[]").split(","):  # of some groups, several
                     composed: Any = OmegaConf.to_container(compose(f"{group}/{option}"))
-                    config[group] |= composed.get(group, {})
+                    chosen = composed.get(group, {})
+                    config[group] = None if chosen is None else {**config[group], **chosen}
     values = [o for o in overrides if o not in choices]
     problems += [] if problems else value_problems(config, values)
     if problems:

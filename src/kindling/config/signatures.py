@@ -149,11 +149,14 @@ def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return dict(_parameters(target))
     parameters: dict[str, inspect.Parameter] = {}
     for cls in target.__mro__:
-        maker = vars(cls).get("__init__") or vars(cls).get("__new__")  # of torchmetrics' choosers
+        maker = vars(cls).get("__init__")
+        if maker is None and cls.__module__.startswith("torchmetrics."):  # one that makes another, by its task
+            maker = vars(cls).get("__new__")
         if maker is None:
             continue
         own = _parameters(maker)
-        own.pop(next(iter(own)), None)  # self
+        own.pop("self", None)
+        own.pop("cls", None)
         if cls.__module__ == "torchmetrics.metric":
             own = {name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in OF_METRICS}
         if parameters:

@@ -120,9 +120,7 @@ class CSV(TabularDataModule):
             test = self._like(table, features, self.division.test_path)
             table, self.num_test = pd.concat([table, test], ignore_index=True), len(test)
         self.by = table[list(self.division.columns.values())]
-        self.weights = (
-            None if self.weight is None else torch.tensor(table[self.weight].to_numpy(), dtype=self.row_dtype)
-        )
+        self.weights = None if self.weight is None else table[self.weight].to_numpy()
         return table[features], table[self.target]
 
     def load(self) -> None:
