@@ -39,5 +39,5 @@ def averaged(run: "Run", passes: int) -> Any:
         predictions = [task.prediction(output_of(rows)) for rows in (x, *changed)]
         return task.output(torch.stack(predictions).mean(dim=0))
 
-    mean_model.forward = forward  # type: ignore[method-assign]
+    mean_model.forward = forward
     return mean_model
