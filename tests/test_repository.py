@@ -68,3 +68,19 @@ def test_the_workflow_tries_the_versions_that_the_project_takes() -> None:
     weekly = workflow["jobs"]["weekly"]["strategy"]["matrix"]["include"]
     assert [entry["resolution"] for entry in weekly] == ["highest", "lowest-direct"]
     assert "schedule" in workflow[True]  # YAML reads the key `on` so
+
+
+def test_every_link_of_the_pages_leads_somewhere() -> None:
+    """To a file of the repository, and to a heading in it."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "conf").rglob("*.md")]
+    assert len(pages) > 10
+    for page in pages:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if link.startswith("http"):
+                continue
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), f"{page}: {link}"
+            if anchor:
+                titles = re.findall(r"^#+ (.*)$", target.read_text(), flags=re.MULTILINE)
+                assert anchor in [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles], link
