@@ -97,7 +97,7 @@ class OnDiskDataModule(SupervisedDataModule):
         lasting = not (train or self.rows_draw)
         return DataLoader(
             split,
-            self.batch_size,
+            batch_size=self.batch_size,  # by name: Lightning makes some loaders anew, with its own of some arguments
             # Overfitting on purpose means the same batches over and over.
             shuffle=train and not (trainer and trainer.overfit_batches > 0),  # type: ignore[attr-defined]
             num_workers=num_workers,
