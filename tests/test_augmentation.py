@@ -281,6 +281,7 @@ def test_it_learns_from_mixed_images(loss: str, run: Callable[..., Finished]) ->
     assert last["train/acc"] > 0.6
 
 
+@pytest.mark.slow
 def test_augmentation_helps_where_images_are_few(run: Callable[..., Finished]) -> None:
     """Of the 5,000 bundled images of MNIST, moved by a pixel or two."""
     shared = ["data=mnist", "data.source=subset", "trainer=cpu", "trainer.max_epochs=12", "~callbacks.figures"]
