@@ -140,7 +140,7 @@ def test_the_rows_of_a_file_for_the_test_have_weights_too(table: Path, tmp_path:
     data.setup()
     assert data.splits["test"].weight.tolist() == rows["w"].tolist()
     rows.drop(columns="w").to_csv(test, index=False)
-    with pytest.raises(UserError, match="data.weight=w: .*test.csv has no such column"):
+    with pytest.raises(UserError, match=r"data.weight=w: .*test.csv has no such column"):
         CSV(**options).setup()
 
 
