@@ -1,8 +1,8 @@
 """Mistakes on the command line: one message, every mistake in it, before torch is imported."""
 
+import re
 import subprocess
 import sys
-import re
 from pathlib import Path
 
 import pytest
