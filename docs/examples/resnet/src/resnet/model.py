@@ -50,10 +50,7 @@ class ResNet(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = self.optimizer(self.parameters())
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": self.scheduler(optimizer),
-        }  # which knows whether it counts steps
+        return [optimizer], [self.scheduler(optimizer)]  # which knows whether it counts steps or epochs
 
     @torch.no_grad()
     def figures(self, data: L.LightningDataModule) -> Iterator[tuple[str, Figure]]:
