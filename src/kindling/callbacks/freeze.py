@@ -57,6 +57,9 @@ class Freeze(Callback):
         self._layers = [layer for layer in layers if layer.training]
         for parameter in self._parameters.values():
             parameter.requires_grad_(False)
+        for group in [group for optimizer in trainer.optimizers for group in optimizer.param_groups]:
+            if isinstance(group.get("fused"), bool) and "momentum" in group:
+                group["fused"] = False  # SGD's kernel does not take momenta of which some begin later
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._hold(trainer)  # of a run that goes on within an epoch

@@ -23,7 +23,7 @@ class ModelSummary(Callback):
     def __init__(self, max_depth: int = 1) -> None:
         self.max_depth = max_depth
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         with torch.random.fork_rng():  # the example goes through the model, which may draw
             log.info(str(Table(pl_module, max_depth=self.max_depth)).rstrip())
 
