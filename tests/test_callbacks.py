@@ -101,6 +101,7 @@ def test_what_a_killed_run_has_not_called_the_best_has_to_be_named(tmp_path: Pat
         (["callbacks.best.filename={val/los:.2f}"], "val/los is not measured, only train/acc, train/loss, val/acc"),
         ([*SAVE, "+callbacks.more.filename=best"], "callbacks.best saves to the same file"),
         (["population=2", "callbacks.best.save_top_k=2"], "of a population the best member alone is kept"),
+        (["population=2", "callbacks.best.filename={epoch}"], "the best member alone is kept, under one name"),
         ([f"+callbacks.find.{LIGHTNING}.LearningRateFinder"], "callbacks.find: a LearningRateFinder would change"),
         ([f"+callbacks.find.{LIGHTNING}.BatchSizeFinder"], "callbacks.find: a BatchSizeFinder would change"),
     ],

@@ -47,6 +47,8 @@ def saving_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mappin
             )
         if cfg.population > 1 and callback.save_top_k not in (0, 1) and callback.monitor == cfg.monitor:
             yield f"{key}.save_top_k={callback.save_top_k}: of a population the best member alone is kept"
+        if cfg.population > 1 and scores_of(file) and callback.monitor == cfg.monitor:
+            yield f"{key}.filename={file}: of a population the best member alone is kept, under one name"
         yield from _stale(cfg, model, callback, key)
 
 
