@@ -89,12 +89,7 @@ def build(
         model = make_model() if cfg.population == 1 else populate(cfg, datamodule, make_model)
     if str(cfg.trainer.get("precision")).startswith("64"):
         model.double()  # Lightning does so only after it has read the weights of a checkpoint, in single precision
-    chosen = {
-        name: construct(f"callbacks.{name}", node, **mode_of(name, node, cfg, model))
-        for name, node in cfg.callbacks.items()
-        if node is not None
-    }
-    check_callbacks(cfg, model, chosen)
+    chosen = chosen_callbacks(cfg, model)
     set_up_where_told(datamodule)
     cfg.data.update({key: value for key, value in abilities.resolved(datamodule).items() if key in cfg.data})
     if cfg.compile:
@@ -148,10 +143,16 @@ def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence
     return sorted(callbacks, key=lambda callback: isinstance(callback, LastCheckpoint | Outlook))
 
 
-def check_callbacks(cfg: DictConfig, model: L.LightningModule, chosen: Mapping[str, Callback]) -> None:
-    """Raises:
-    UserError: with all that is wrong in what the callbacks watch and save, as far as the model says what it logs.
+def chosen_callbacks(cfg: DictConfig, model: L.LightningModule) -> dict[str, Callback]:
+    """Those of the config, by name.
+
+    Raises:
+        UserError: with all that is wrong in what they watch and save, as far as the model says what it logs.
     """
+    nodes = {name: node for name, node in cfg.callbacks.items() if node is not None}
+    chosen: dict[str, Callback] = {
+        name: construct(f"callbacks.{name}", node, **mode_of(name, node, cfg, model)) for name, node in nodes.items()
+    }
     found = [*monitor_problems(cfg, model, chosen), *saving_problems(cfg, model, chosen)]
     for name, callback in chosen.items():
         if isinstance(callback, LearningRateFinder | BatchSizeFinder):
@@ -166,3 +167,4 @@ def check_callbacks(cfg: DictConfig, model: L.LightningModule, chosen: Mapping[s
             )
     if found:
         raise UserError(listed(found))
+    return chosen
