@@ -230,3 +230,11 @@ def test_where_there_is_no_one_rate_that_is_said(cfg: Any, sentence: str) -> Non
 def test_divergence_from_the_first_step_is_said() -> None:
     with pytest.raises(UserError, match=r"the loss diverges from optimizer.lr=1e\+30 on: begin lower"):
         find_lr(compose(["model=linear_regression", "data=diabetes", "optimizer=sgd"]), begin=1e30, end=1e36)
+
+
+def test_the_augmentation_of_the_config_is_what_the_sheet_shows(tmp_path: Path) -> None:
+    for name, titles in (("none", ["as they are"]), ("[affine,mixup]", ["as they are", "augmented"])):
+        _, figure = look(compose(["data=digits", f"augmentation={name}", f"run_dir={tmp_path}"]))
+        assert [axes.get_title() for axes in figure.axes] == titles
+    with pytest.raises(UserError, match=r"augmentation.affine.degree: Affine has no such argument; did you mean"):
+        look(compose(["data=digits", "augmentation=affine", "+augmentation.affine.degree=3", f"run_dir={tmp_path}"]))

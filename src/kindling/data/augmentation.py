@@ -1,6 +1,8 @@
 """Changes to a batch of images on its device, drawn anew for each image, from torch's generator of that device.
 
-Images are (N, C, H, W), from 0, black, to 1, white. What comes in from outside them is black.
+Images are (N, C, H, W), from 0, black, to 1, white. What comes in from outside them is black. kornia (0.9) has such
+transforms too: on a CPU a batch of 128 images of 28x28 took it two to seven times as long, and its import a second. Its
+modules, like any from images to images, can be named in a config.
 """
 
 import math

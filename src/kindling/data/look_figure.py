@@ -34,7 +34,7 @@ def sheet(seen: View, datamodule: Any) -> Figure:
     rows = torch.cat(places)
     x, y = seen.x[rows].float(), seen.y["train"][rows] if "train" in seen.y else rows
     if isinstance(datamodule, InMemoryDataModule):
-        x, y = datamodule.splits["train"][rows]
+        x, y, *_ = datamodule.splits["train"][rows]
     sheets = {"as they are": x}
     if callable(getattr(datamodule, "augment", None)):
         augmented, _ = datamodule.augment(x.clone(), y)

@@ -7,11 +7,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from kindling import abilities
 from kindling.config.asked import take_asked
-from kindling.config.construct import construct
 from kindling.config.signatures import section_problems
 from kindling.data import look_figure
 from kindling.data.look import facts, view
-from kindling.data.setup import set_up_once
+from kindling.data.setup import make_datamodule
 from kindling.errors import UserError, listed
 from kindling.figure import Figure
 from kindling.process import quiet
@@ -25,13 +24,12 @@ def look(cfg: DictConfig) -> tuple[dict[str, Any], Figure]:
     """
     quiet()
     asked = take_asked(cfg)
-    node: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    mistakes = section_problems({"data": node}, set())["data"]
+    sections: Any = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in ("data", "augmentation")}
+    mistakes = [mistake for found in section_problems(sections, set()).values() for mistake in found]
     if mistakes:
         raise UserError(listed(mistakes))
     L.seed_everything(cfg.seed, workers=True, verbose=False)
-    datamodule = construct("data", cfg.data)
-    set_up_once(datamodule, cfg.seed)
+    datamodule = make_datamodule(cfg)
     seen = view(datamodule)
     source = abilities.source(datamodule)
     return facts(seen, asked.choice("data", cfg), source), look_figure.draw(seen, datamodule)
