@@ -114,7 +114,7 @@ PROJECTS_BY_NAME = {
     "transformer": Project(
         "transformer",
         "transformer",
-        ("data.pattern=c*.py", "data.length=64", "data.batch_size=128", "model.features=8", "model.layers=1", THREE),
+        ("data.pattern=co*.py", "data.length=64", "data.batch_size=128", "model.features=8", "model.layers=1", THREE),
         inside=40,
     ),
     "vae": Project("vae", "vae", ("model.hidden=16", "data.batch_size=100", THREE)),
