@@ -21,6 +21,11 @@ NEEDED = {  # by data set of the user's own
     "image_folder": ["data.path=photos", "data.size=28"],
 }
 
+OF_PARTS = {  # which only the user knows
+    ("callbacks", "freeze"): ["callbacks.freeze.modules=net.1"],
+    ("param_groups", "head"): ["param_groups.head.names=net"],
+}
+
 
 def tasks(group: str, name: str) -> set[str]:
     node = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
@@ -62,7 +67,7 @@ def test_every_file_composes_and_has_no_problems_on_this_machine(group: str, nam
         model = next(model for model, data in [*PAIRS, *OWN] if data == name)
         overrides += [f"model={model}", f"loss={loss_for(model, name)}"]
     overrides += NEEDED.get(name, []) if group == "data" else []
-    overrides += ["param_groups.head.names=net"] if name == "head" and group == "param_groups" else []
+    overrides += OF_PARTS.get((group, name), [])
     compose = compose_unchecked if group == "sweep" else compose_config  # which takes the overrides of a run alone
     problems = problems_of(compose(*overrides, "run_dir=unused"))
     elsewhere = [p for p in problems if p.startswith("trainer.accelerator=") and "none on this machine" in p]

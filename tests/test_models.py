@@ -10,7 +10,7 @@ from torch import nn, tensor
 from conftest import choices, compose_config
 from kindling import Run, compose, train
 from kindling.data.tabular import Housing
-from kindling.data.tasks import Binary, Multiclass, Regression, Task
+from kindling.data.tasks import Binary, Multiclass, Multilabel, Regression, Task
 from kindling.models.base import SupervisedModule
 from kindling.models.linear_regression import LinearRegression
 from kindling.models.losses import MSELoss
@@ -125,6 +125,7 @@ def test_every_loss_accepts_the_target_of_its_tasks(loss: str) -> None:
         "regression": (units(2), torch.randn(5, 2)),
         "binary": (Binary(["0", "1"]), torch.randint(0, 2, (5,))),
         "multiclass": (Multiclass(["a", "b", "c"]), torch.randint(0, 3, (5,))),
+        "multilabel": (Multilabel(["a", "b", "c"]), torch.randint(0, 2, (5, 3))),
     }
     for name in module.tasks:
         task, y = targets[name]
