@@ -30,8 +30,8 @@ def parsed_overrides(texts: Sequence[str], file: Path) -> list[Override]:
         UserError: where it holds something else, or speaks of Hydra itself, which executes what it is told.
     """
     problems: list[str] = []
-    # What is set with a + may have got a place in conf/trainer since, where only ++ sets it either way.
-    overrides = list(parse([re.sub(r"^\+(?=trainer\.)", "++", text) for text in texts], problems))
+    # What was added with a + may have got a place in conf/ since, where only ++ sets it either way.
+    overrides = list(parse([re.sub(r"^\+(?=(trainer|callbacks|data|loss)\.)", "++", text) for text in texts], problems))
     if problems:
         raise UserError(f"{file} is damaged: {shown(problems[0])}")
     if sum(text.count("${") for text in texts) > MOST_REFERENCES:
