@@ -101,7 +101,7 @@ def test_what_cannot_be_measured_is_said(run: Callable[..., Finished], tmp_path:
     torch.save(part, tmp_path / "part.pt")
     with pytest.raises(UserError, match=r"part.pt: has no fitting net.0.bias, .*, which would be random"):
         run("model=xor", "train=false", f"init_from={tmp_path / 'part.pt'}")
-    with pytest.raises(UserError, match=r"monitor=train/loss: was not measured, which train=false cannot"):
+    with pytest.raises(UserError, match=r"monitor=train/loss: was not measured, since train=false validates alone"):
         run("model=xor", "train=false", "monitor=train/loss", f"init_from={trained.folder}")
     with pytest.raises(UserError, match=r"train=false: resume=.* trains on; init_from=.* measures its weights"):
         run(f"resume={trained.folder}", "train=false", folder=trained.folder)

@@ -1,5 +1,6 @@
 """A part of the model that does not learn, or not yet."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
@@ -12,6 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from kindling.errors import UserError, did_you_mean, some
 from kindling.population.model import Population
+
+log = logging.getLogger(__name__)
 
 
 class Freeze(Callback):
@@ -57,6 +60,9 @@ class Freeze(Callback):
         self._layers = [layer for layer in layers if layer.training]
         for parameter in self._parameters.values():
             parameter.requires_grad_(False)
+        count = sum(parameter.numel() for parameter in self._parameters.values())
+        until = "for good" if self.until_epoch is None else f"until epoch {self.until_epoch}"
+        log.info(f"frozen {until}: {some(names)} ({count:,} parameters)")
         for group in [group for optimizer in trainer.optimizers for group in optimizer.param_groups]:
             if isinstance(group.get("fused"), bool) and "momentum" in group:
                 group["fused"] = False  # SGD's kernel does not take momenta of which some begin later

@@ -226,6 +226,13 @@ def _limit_problems(trainer: dict[str, Any]) -> Iterator[str]:
         value = trainer.get(key)
         if isinstance(value, int | float) and value <= 0:
             yield f"trainer.{key}={value}: should be more than 0; trainer.limit_val_batches=0 leaves validation out"
+    if trainer.get("accumulate_grad_batches") == 0:
+        yield "trainer.accumulate_grad_batches=0: should be at least 1"
+    clip, algorithm = trainer.get("gradient_clip_val"), trainer.get("gradient_clip_algorithm")
+    if isinstance(clip, int | float) and clip < 0:
+        yield f"trainer.gradient_clip_val={clip}: should be at least 0"
+    if algorithm is not None and not clip:
+        yield f"trainer.gradient_clip_algorithm={algorithm}: would do nothing without trainer.gradient_clip_val"
     least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
     if isinstance(least, int) and isinstance(most, int) and 0 <= most < least:
         yield f"trainer.min_epochs={least}: is more than trainer.max_epochs={most}"

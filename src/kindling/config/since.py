@@ -1,11 +1,10 @@
 """Keys that conf/ has got since a run or sweep was started."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from hydra.utils import get_object
-
-from kindling.config.signatures import signature
 
 OURS = ("kindling.", "lightning.", "torch.")  # what a folder may have imported
 SWITCHES = ("train", "test")  # on, before they were there
@@ -26,5 +25,9 @@ def says_nothing(key: str, config: Mapping[str, Any]) -> bool:
 
 
 def is_default(target: str, name: str, value: Any) -> bool:
-    parameter = signature(get_object(target)).get(name)
-    return parameter is not None and parameter.default == value
+    """Whether the class, or the base of it that takes the argument, has that value where nobody gives one."""
+    found = get_object(target)
+    makers = [vars(cls).get("__init__") for cls in found.__mro__] if inspect.isclass(found) else [found]
+    taken = [inspect.signature(make).parameters for make in makers if callable(make)]
+    default = next((parameters[name].default for parameters in taken if name in parameters), inspect.Parameter.empty)
+    return bool(default == value) and isinstance(default, bool) is isinstance(value, bool)

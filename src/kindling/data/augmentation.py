@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from kindling.data.tasks import Binary, Multiclass, Task
+from kindling.data.tasks import Binary, Multiclass, Multilabel, Task
 from kindling.errors import UserError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -233,6 +233,6 @@ def soft(y: Tensor, task: Task | None, dtype: torch.dtype) -> Tensor:
         return y
     if isinstance(task, Multiclass):
         return F.one_hot(y, task.out_features).to(dtype)
-    if isinstance(task, Binary):
+    if isinstance(task, Binary | Multilabel):
         return y.to(dtype)
     raise UserError("augmentation: mixes y too, and the data do not say how many classes there are; give them a `task`")

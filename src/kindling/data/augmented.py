@@ -56,15 +56,24 @@ class AugmentedDataModule(LightningDataModule):
         images = images * (white - black) + black
         return images.unflatten(0, num_rows).to(before), y.unflatten(0, num_rows)
 
+    def augmented(self, batch: Any) -> Any:
+        """A batch of training.
+
+        Raises:
+            UserError: where its x are no images, or mixing would leave out its weights.
+        """
+        if not self.augmentation:
+            return batch
+        x, y, *others = batch
+        if others and self.augmentation.mixes:
+            raise UserError(
+                f"augmentation.{self.augmentation.mixes[0]}: mixes rows, and those of {type(self).__name__} have "
+                "weights of their own; leave one of them out"
+            )
+        return (*self.augment(x, y), *others)
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         assert self.trainer is not None
-        in_one = isinstance(batch, Chunk)  # whose batches come one by one later
-        if self.augmentation and self.trainer.training and not in_one:
-            x, y, *others = batch
-            if others and self.augmentation.mixes:
-                raise UserError(
-                    f"augmentation.{self.augmentation.mixes[0]}: mixes rows, and those of {type(self).__name__} have "
-                    "weights of their own; leave one of them out"
-                )
-            batch = (*self.augment(x, y), *others)
+        if self.trainer.training and not isinstance(batch, Chunk):  # whose batches come one by one later
+            batch = self.augmented(batch)
         return self.trainer.lightning_module.on_after_batch_transfer(batch, dataloader_idx)

@@ -186,6 +186,12 @@ class Multilabel(Task):
     def prediction(self, output: Tensor) -> Tensor:
         return output.sigmoid()
 
+    def output(self, prediction: Tensor) -> Tensor:
+        return prediction.logit(eps=torch.finfo(prediction.dtype).eps)
+
+    def truth(self, y: Tensor) -> Tensor:
+        return (y > 0.5).long() if y.is_floating_point() else y
+
     def metrics(self) -> dict[str, Metric]:
         return {"acc": LabelAccuracy(), "exact": ExactMatch()}
 

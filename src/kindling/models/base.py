@@ -84,7 +84,7 @@ class SupervisedModule(LightningModule):
 
     def weight_of(self, y: Tensor, weight: Tensor | None = None) -> int | Tensor:
         """What a batch counts in the mean loss of an epoch: its rows, or the sum of their weights."""
-        if weight is None and getattr(self.loss, "class_weights", None) is None:
+        if weight is None and getattr(self.loss, "class_weights", None) is None:  # asked at every step
             return y.shape[self.batch_dim]
         of_classes = weights_of_rows(self.loss, self.task.target(y))
         if of_classes is None:
@@ -191,7 +191,8 @@ class SupervisedModule(LightningModule):
     def restore_progress(self, progress: dict[str, Any]) -> None:
         self.num_samples, self.lr = progress["num_samples"], progress["lr"]
         if self.schedule_length not in (None, progress["schedule_length"]):
-            start_again(self.trainer.lr_scheduler_configs[0].scheduler)
+            for config in self.trainer.lr_scheduler_configs:  # none where weights are averaged at a rate of their own
+                start_again(config.scheduler)
 
     def _schedule(self, optimizer: Optimizer) -> LRScheduler:
         length = length_argument(self.make_scheduler)

@@ -122,13 +122,18 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
         self.register_buffer("class_weights", weights_of_classes(class_weights, class_counts), persistent=False)
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        return F.cross_entropy(
-            output, target, self.class_weights, reduction=self.reduction, label_smoothing=self.label_smoothing
+        weights = self.weights_of_rows(target) if target.is_floating_point() and self.reduction == "mean" else None
+        reduction = self.reduction if weights is None else "none"  # torch would divide by the number of rows
+        values = F.cross_entropy(
+            output, target, self.class_weights, reduction=reduction, label_smoothing=self.label_smoothing
         )
+        return values if weights is None else values.sum() / weights.sum()
 
     def weights_of_rows(self, target: Tensor) -> Tensor | None:
-        """Targets that are probabilities torch divides by the number of rows."""
-        return None if self.class_weights is None or target.is_floating_point() else self.class_weights[target]
+        """Of indices (N,), or of probabilities of classes (N, C)."""
+        if self.class_weights is None:
+            return None
+        return target @ self.class_weights if target.is_floating_point() else self.class_weights[target]
 
 
 class BrierLoss(nn.Module):
@@ -200,8 +205,7 @@ def weighted(loss: nn.Module, output: Tensor, target: Tensor, weight: Tensor) ->
 
 
 def weights_of_rows(loss: nn.Module, target: Tensor) -> Tensor | None:
-    """By their classes; None where all are 1."""
-    if getattr(loss, "class_weights", None) is None:
+    """By their classes; None where all are 1, as of a loss that does not say."""
+    if not isinstance(loss, BCEWithLogitsLoss | CrossEntropyLoss):
         return None
-    found: Tensor | None = loss.weights_of_rows(target)  # type: ignore[operator]
-    return found
+    return loss.weights_of_rows(target)

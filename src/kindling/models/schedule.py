@@ -78,7 +78,10 @@ def keep_in_step(trainer: L.Trainer) -> None:
 
 def remember_start(scheduler: Any) -> None:
     """What it and its optimizer begin with. Not in the scheduler, whose attributes are its state in a checkpoint."""
-    groups = [{k: v for k, v in group.items() if k != "params"} for group in scheduler.optimizer.param_groups]
+    groups = [
+        {key: value for key, value in group.items() if key not in ("params", "fused")}
+        for group in scheduler.optimizer.param_groups
+    ]
     scheduler.optimizer.start = copy.deepcopy({"scheduler": scheduler.state_dict(), "groups": groups})
 
 

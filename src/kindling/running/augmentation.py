@@ -7,6 +7,7 @@ import torch
 
 from kindling.data.augmented import AugmentedDataModule
 from kindling.data.base import InMemoryDataModule
+from kindling.data.on_disk import OnDiskDataModule
 from kindling.data.tasks import Binary, Multiclass
 from kindling.errors import UserError
 from kindling.models.base import SupervisedModule
@@ -23,8 +24,9 @@ def check_augmentation(datamodule: L.LightningDataModule, model: L.LightningModu
     if isinstance(datamodule, InMemoryDataModule):
         train = datamodule.splits["train"]
         with seeded(0):
-            x, y, *_ = train[torch.arange(min(2, len(train)))]
-            datamodule.augment(x, y)
+            datamodule.augmented(train[torch.arange(min(2, len(train)))])
+    elif isinstance(datamodule, OnDiskDataModule) and len(datamodule.row_shape) != 3:
+        datamodule.augment(torch.zeros(1, *datamodule.row_shape), torch.zeros(1))  # says why not
     if augmentation.mixes and isinstance(model, SupervisedModule):
         check_loss(augmentation.mixes[0], model)
 

@@ -106,8 +106,8 @@ def measured(cfg: DictConfig, parts: Parts, again: bool = False) -> Best:
         trainer.validate(parts.model, datamodule=parts.datamodule, verbose=False)
     score = trainer.callback_metrics.get(cfg.monitor)
     if score is None:
-        reason = "since the trainer's limits leave nothing to measure" if cfg.train else "which train=false cannot"
-        raise UserError(f"monitor={cfg.monitor}: was not measured, {reason}")
+        reason = "the trainer's limits leave nothing to measure" if cfg.train else "train=false validates alone"
+        raise UserError(f"monitor={cfg.monitor}: was not measured, since {reason}; monitor=null does without")
     epoch, step = record.places.get(cfg.monitor, (None, None))
     return Best(float(score), None, epoch, step)
 

@@ -1,6 +1,6 @@
 """The parts of a run, made from its config."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +166,11 @@ def chosen_callbacks(cfg: DictConfig, model: L.LightningModule) -> dict[str, Cal
     chosen: dict[str, Callback] = {
         name: construct(f"callbacks.{name}", node, **mode_of(name, node, cfg, model)) for name, node in nodes.items()
     }
-    found = [*monitor_problems(cfg, model, chosen), *saving_problems(cfg, model, chosen)]
+    found = [
+        *monitor_problems(cfg, model, chosen),
+        *saving_problems(cfg, model, chosen),
+        *average_problems(cfg, chosen),
+    ]
     for name, callback in chosen.items():
         if isinstance(callback, LearningRateFinder | BatchSizeFinder):
             found.append(
@@ -175,9 +179,22 @@ def chosen_callbacks(cfg: DictConfig, model: L.LightningModule) -> dict[str, Cal
             )
         if cfg.population > 1 and isinstance(callback, OF_ALL_WEIGHTS):
             found.append(
-                f"callbacks.{name}: a {type(callback).__name__} takes the members of a population for one model; leave "
+                f"callbacks.{name}: {type(callback).__name__} takes the members of a population for one model; leave "
                 "it out, or set population=1"
             )
     if found:
         raise UserError(listed(found))
     return chosen
+
+
+def average_problems(cfg: DictConfig, chosen: Mapping[str, Callback]) -> Iterator[str]:
+    """Averages of the weights that would not come about."""
+    swa = [name for name, callback in chosen.items() if isinstance(callback, StochasticWeightAveraging)]
+    others = [name for name, callback in chosen.items() if isinstance(callback, WeightAveraging)]
+    if swa and others:
+        yield f"callbacks.{swa[0]}: its average would be lost to that of callbacks.{others[0]}; leave one of them out"
+    epochs = cfg.trainer.get("max_epochs")
+    for name in swa:
+        start = cfg.callbacks[name].get("swa_epoch_start")
+        if type(start) is int and type(epochs) is int and 0 <= epochs <= start:
+            yield f"callbacks.{name}.swa_epoch_start={start}: the run has trainer.max_epochs={epochs}; begin earlier"

@@ -19,7 +19,7 @@ from kindling.config.asked import take_asked
 from kindling.config.checks import problems
 from kindling.config.construct import construct
 from kindling.config.signatures import wanted
-from kindling.data.setup import keep_in_precision, set_up_once
+from kindling.data.setup import make_datamodule
 from kindling.errors import UserError, listed
 from kindling.figure import Figure
 from kindling.models.build import model_maker
@@ -89,23 +89,28 @@ def find_lr(cfg: DictConfig, num_steps: int = 200, begin: float = BEGIN, end: fl
 
 
 class Ramp(Callback):
-    """Has the rate grow by the same factor from step to step, in all groups, in place of any schedule."""
+    """Has the rate grow by the same factor from step to step, in place of any schedule; groups stay in proportion."""
 
     def __init__(self, num_steps: int, begin: float, end: float) -> None:
         self.course = np.geomspace(begin, end, num_steps).tolist()
         self.rates: list[float] = []
         self.losses: list[float] = []
+        self.factors: list[list[float]] = []  # of the groups of each optimizer
         self.least = math.inf
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trainer.strategy.lr_scheduler_configs = []
+        for optimizer in trainer.optimizers:
+            base = optimizer.defaults["lr"]
+            self.factors.append([group.get("initial_lr", group["lr"]) / base for group in optimizer.param_groups])
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        for optimizer in trainer.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.course[min(trainer.global_step, len(self.course) - 1)]
+        rate = self.course[min(trainer.global_step, len(self.course) - 1)]
+        for optimizer, factors in zip(trainer.optimizers, self.factors, strict=True):
+            for group, factor in zip(optimizer.param_groups, factors, strict=True):
+                group["lr"] = rate * factor
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -114,7 +119,7 @@ class Ramp(Callback):
             return
         loss = float(outputs["loss"])
         self.losses.append(loss)
-        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"] / self.factors[0][0])
         recent = float(np.mean(self.losses[-SMOOTHED:]))
         if len(self.losses) >= SMOOTHED:
             self.least = min(self.least, recent)
@@ -143,9 +148,7 @@ def rate_key(cfg: DictConfig) -> str:
 def trial(cfg: DictConfig, ramp: Ramp) -> tuple[L.Trainer, L.LightningModule, L.LightningDataModule]:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
-    datamodule = construct("data", cfg.data)
-    set_up_once(datamodule, cfg.seed)
-    keep_in_precision(datamodule, cfg.trainer.get("precision"))
+    datamodule = make_datamodule(cfg)
     make_model, _ = model_maker(cfg, datamodule)
     model = make_model()
     if str(cfg.trainer.get("precision")).startswith("64"):

@@ -29,6 +29,8 @@ def saving_problems(cfg: DictConfig, model: L.LightningModule, callbacks: Mappin
         if place in places:
             yield f"{key}.filename={file}: {places[place]} saves to the same file; name them apart"
         places.setdefault(place, key)
+        if ".." in Path(file).parts or Path(file).is_absolute():
+            yield f"{key}.filename={file}: leads out of its folder, {key}.dirpath; name a file in it"
         if file == "best" and callback.monitor != cfg.monitor:
             own, runs = (monitor or "null" for monitor in (callback.monitor, cfg.monitor))
             yield (
