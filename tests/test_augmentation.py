@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,7 @@ from kindling import Run, compose, train
 from kindling.data import augmentation as transforms
 from kindling.data.augmentation import Augmentation
 from kindling.data.images import Digits
-from kindling.data.tasks import Binary, Multiclass, Regression
+from kindling.data.tasks import Binary, Multiclass, Multilabel, Regression
 from kindling.errors import UserError
 from kindling.random_state import seeded
 from kindling.running.build import build
@@ -264,8 +265,9 @@ def test_a_run_goes_on_to_the_bit(
     assert_same(resume(run, interrupted(shared, after)), expected)
 
 
-def test_a_population_is_augmented_for_each_member() -> None:
-    data = build(compose_config(*QUICK, "augmentation=[affine,mixup]", "population=3", "run_dir=unused")).datamodule
+def test_a_population_is_augmented_for_each_member(tmp_path: Path) -> None:
+    population = ["augmentation=[affine,mixup]", "population=3", f"run_dir={tmp_path}"]
+    data = build(compose_config(*QUICK, *population)).datamodule
     x, y = (tensor[None].expand(3, *tensor.shape) for tensor in data.splits["train"][torch.arange(20)])
     after, share = data.augment(x, y)
     assert after.shape == x.shape
@@ -334,7 +336,12 @@ def test_an_output_can_be_had_from_its_prediction(task: Multiclass) -> None:
         ),
         (["augmentation=flip", "+augmentation.turn=30"], "augmentation.turn=30: should be a section with a _target_"),
         (
-            ["augmentation=mixup", "~loss.label_smoothing", "loss._target_=torch.nn.MultiMarginLoss"],
+            [
+                "augmentation=mixup",
+                "~loss.label_smoothing",
+                "~loss.class_weights",
+                "loss._target_=torch.nn.MultiMarginLoss",
+            ],
             "augmentation.mixup: makes probabilities of classes, which MultiMarginLoss does not take",
         ),
         (
@@ -354,3 +361,27 @@ def test_rows_that_are_no_images_are_refused() -> None:
     data = digits("flip")
     with pytest.raises(UserError, match=r"is for images.*\(64,\)"):
         data.augment(torch.rand(5, 64), torch.zeros(5))
+
+
+class Weighted(Digits):
+    def load(self) -> None:
+        super().load()
+        self.splits = {name: replace(split, weight=torch.ones(len(split))) for name, split in self.splits.items()}
+
+
+def test_mixing_does_not_leave_out_the_weights_of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("kindling.data.images.Digits", Weighted)
+    build(compose_config(*QUICK, "augmentation=affine", f"run_dir={tmp_path}"))
+    with pytest.raises(UserError, match=r"augmentation.mixup: mixes rows, and those of Weighted have weights"):
+        build(compose_config(*QUICK, "augmentation=mixup", f"run_dir={tmp_path}"))
+
+
+def test_labels_are_mixed_too() -> None:
+    y = torch.randint(0, 2, (50, 3))
+    _, mixed = Augmentation({"mixup": made("mixup", alpha=1.0)})(
+        torch.rand(50, 1, 8, 8), y, task := Multilabel(list("abc"))
+    )
+    assert mixed.shape == y.shape
+    assert ((mixed > 0) & (mixed < 1)).any()
+    assert task.truth(mixed).unique().tolist() == [0, 1]
+    assert torch.equal(task.truth(y), y)

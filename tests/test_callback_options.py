@@ -410,7 +410,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not(
 @pytest.mark.parametrize("option", ["ema", "swa", "grad_norm"])
 def test_what_takes_a_population_for_one_model_is_refused(option: str, tmp_path: Path) -> None:
     text = refused(tmp_path, ["model=xor", "trainer=cpu", "population=2"], f"callbacks={option}")
-    assert re.match(rf"callbacks\.{option}: a \w+ takes the members of a population for one model; leave it out", text)
+    assert re.match(rf"callbacks\.{option}: \w+ takes the members of a population for one model; leave it out", text)
 
 
 def test_a_member_of_a_population_is_frozen_as_a_run_of_its_own(tmp_path: Path) -> None:

@@ -100,6 +100,12 @@ def test_what_a_killed_run_has_not_called_the_best_has_to_be_named(tmp_path: Pat
         (["scheduler=plateau", "monitor=null"], "monitor=null: leaves the scheduler nothing to watch"),
         (["callbacks.best.filename={val/los:.2f}"], "val/los is not measured, only train/acc, train/loss, val/acc"),
         ([*SAVE, "+callbacks.more.filename=best"], "callbacks.best saves to the same file"),
+        (["callbacks.best.filename=../../evil"], "callbacks.best.filename=../../evil: leads out of its folder"),
+        (["callbacks=[swa,ema]"], "callbacks.swa: its average would be lost to that of callbacks.ema"),
+        (
+            ["callbacks=swa", "callbacks.swa.swa_epoch_start=3", "trainer.max_epochs=3"],
+            "callbacks.swa.swa_epoch_start=3: the run has trainer.max_epochs=3; begin earlier",
+        ),
         (["population=2", "callbacks.best.save_top_k=2"], "of a population the best member alone is kept"),
         (["population=2", "callbacks.best.filename={epoch}"], "the best member alone is kept, under one name"),
         ([f"+callbacks.find.{LIGHTNING}.LearningRateFinder"], "callbacks.find: a LearningRateFinder would change"),
@@ -251,6 +257,9 @@ def test_what_the_checkpoint_overrules_is_refused(override: str, told: str, run:
         (["trainer.check_val_every_n_epoch=0"], "trainer.check_val_every_n_epoch=0: should be more"),
         (["trainer.max_epochs=2", "trainer.min_epochs=5"], "trainer.min_epochs=5: is more than trainer.max_epochs=2"),
         (["trainer.val_check_interval=1000"], "`val_check_interval` (1000) must be less than or equal"),
+        (["trainer.accumulate_grad_batches=0"], "trainer.accumulate_grad_batches=0: should be at least 1"),
+        (["trainer.gradient_clip_val=-1"], "trainer.gradient_clip_val=-1: should be at least 0"),
+        (["trainer.gradient_clip_algorithm=value"], "=value: would do nothing without trainer.gradient_clip_val"),
         (["trainer.val_check_interval=0"], "trainer.val_check_interval=0: should be more"),
         (
             ["trainer.limit_val_batches=0"],

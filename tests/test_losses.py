@@ -145,3 +145,19 @@ def test_weights_that_do_not_fit_the_classes_are_refused(weights: object, counts
     with pytest.raises(UserError) as error:
         losses.weights_of_classes(weights, counts)
     assert str(error.value) == f"loss.class_weights={expected}"
+
+
+def test_probabilities_of_one_class_are_its_index_also_with_weights() -> None:
+    output, y = torch.randn(20, 3), torch.randint(0, 3, (20,))
+    for smoothing in (0.0, 0.1):
+        loss = losses.CrossEntropyLoss(label_smoothing=smoothing, class_weights=[1.0, 5.0, 2.0])
+        soft = torch.nn.functional.one_hot(y, 3).float()
+        assert loss(output, soft).item() == pytest.approx(loss(output, y).item(), rel=1e-6)
+        assert torch.equal(loss.weights_of_rows(soft), loss.weights_of_rows(y))
+
+
+def test_a_loss_of_ones_own_may_have_class_weights_too() -> None:
+    class Focal(torch.nn.Module):
+        class_weights = torch.ones(3)
+
+    assert losses.weights_of_rows(Focal(), torch.zeros(3, dtype=torch.int64)) is None

@@ -14,7 +14,9 @@ from torch.optim import lr_scheduler as schedulers
 
 from conftest import Finished
 from kindling import compose
+from kindling.config.since import is_default
 from kindling.errors import UserError
+from kindling.models.schedule import remember_start, start_again
 from kindling.models.schedulers import sequence, warmup_cosine, warmup_linear
 from test_any_module import Plain, config
 from test_outlook import XOR, fit
@@ -167,3 +169,19 @@ def test_any_module_goes_on_with_the_schedule_of_a_longer_run(name: str, tmp_pat
     assert used("short", 2) != whole[:20]
     longer = used("short", 4, tmp_path / "short" / "checkpoints" / "last.ckpt")
     assert longer == pytest.approx(whole[20:])
+
+
+def test_where_a_schedule_begins_says_nothing_of_kernels() -> None:
+    """A callback may have switched them off since: see callbacks/freeze.py."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9, fused=True)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10)
+    remember_start(scheduler)
+    optimizer.param_groups[0]["fused"] = False
+    start_again(scheduler)
+    assert optimizer.param_groups[0]["fused"] is False
+
+
+def test_what_a_base_takes_by_default_is_no_change() -> None:
+    assert is_default("kindling.data.images.Digits", "num_folds", 5)
+    assert not is_default("kindling.data.images.Digits", "num_folds", 6)
+    assert not is_default("kindling.data.images.Digits", "seed", False)
