@@ -25,6 +25,7 @@ from test_resume import assert_same, interrupted, resume  # noqa: F401  # a fixt
 from test_train import weights
 
 QUICK = ["data=digits", "trainer=cpu", "~callbacks.figures"]
+MARGIN = "torch.nn.MultiMarginLoss"
 CLASSES = [str(digit) for digit in range(10)]
 
 
@@ -340,7 +341,7 @@ def test_an_output_can_be_had_from_its_prediction(task: Multiclass) -> None:
                 "augmentation=mixup",
                 "~loss.label_smoothing",
                 "~loss.class_weights",
-                "loss._target_=torch.nn.MultiMarginLoss",
+                f"loss._target_={MARGIN}",
             ],
             "augmentation.mixup: makes probabilities of classes, which MultiMarginLoss does not take",
         ),
@@ -378,9 +379,8 @@ def test_mixing_does_not_leave_out_the_weights_of_rows(monkeypatch: pytest.Monke
 
 def test_labels_are_mixed_too() -> None:
     y = torch.randint(0, 2, (50, 3))
-    _, mixed = Augmentation({"mixup": made("mixup", alpha=1.0)})(
-        torch.rand(50, 1, 8, 8), y, task := Multilabel(list("abc"))
-    )
+    task = Multilabel(["a", "b", "c"])
+    _, mixed = Augmentation({"mixup": made("mixup", alpha=1.0)})(torch.rand(50, 1, 8, 8), y, task)
     assert mixed.shape == y.shape
     assert ((mixed > 0) & (mixed < 1)).any()
     assert task.truth(mixed).unique().tolist() == [0, 1]

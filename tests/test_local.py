@@ -113,13 +113,13 @@ def test_the_tree_marks_what_differs_from_the_defaults(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKEN", "s3cret")
-    changed = ["optimizer.lr=0.1", "+trainer.gradient_clip_val=1", "~callbacks.figures", "run_dir=${oc.env:TOKEN}"]
+    changed = ["optimizer.lr=0.1", "+trainer.min_steps=1", "~callbacks.figures", "run_dir=${oc.env:TOKEN}"]
     lines = printed(capsys, "model=xor", *changed, "--tree")
     text = "\n".join(line.lstrip("│├└─ ") for line in lines)
     for line in (
         "model=xor, by default mlp",
         "lr: 0.1   (default: 0.004)",
-        "gradient_clip_val: 1   (not in the default)",
+        "min_steps: 1   (not in the default)",
         "figures   (left out; default: {...})",
         "batch_size: null   (default: 128)",
         "run_dir: ${oc.env:TOKEN}   (default: ${hydra:runtime.output_dir})",
@@ -135,6 +135,7 @@ def test_the_tree_of_the_defaults_marks_nothing(capsys: pytest.CaptureFixture[st
 
 def test_the_tree_is_of_what_goes_on(capsys: pytest.CaptureFixture[str], run: Callable[..., Finished]) -> None:
     done = run("model=xor", "trainer=cpu", "trainer.max_epochs=1")
+    capsys.readouterr()
     assert "model=xor, by default mlp" in printed(capsys, f"resume={done.folder}", "--tree")
     assert json.loads((done.folder / "summary.json").read_text())["status"] == "completed"
     with pytest.raises(SystemExit, match=r"modle: no such key; did you mean model?"):
@@ -145,7 +146,7 @@ def test_the_tree_is_of_what_goes_on(capsys: pytest.CaptureFixture[str], run: Ca
 
 def test_the_help_says_what_each_group_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "--help")
-    assert "  callbacks (at work during training): default*, none" in lines
+    assert "  logger (where the course of the run is sent, besides metrics.csv): none*," in lines
     groups = {file.parent.relative_to(CONF).as_posix() for file in CONF.glob("*/**/*.yaml")} - {"hydra/sweeper"}
     told = re.findall(r"^  ([\w/]+) \(", "\n".join(lines), flags=re.MULTILINE)
     assert sorted(told) == sorted(groups)

@@ -18,10 +18,10 @@ from kindling.config.quoting import quoted
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
 
 
-def python(*argv: object) -> str:
+def python(*argv: object, seconds: int = 300) -> str:
     """What the process prints; it has nothing to complain of."""
     command = [sys.executable, *map(str, argv)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     return done.stdout
 
@@ -140,7 +140,7 @@ def find_lr(outputs: Path, folder: Path) -> None:
 
 def accelerator(outputs: Path, folder: Path) -> None:
     """On a processor, in little: so that it is known to work before there is an accelerator."""
-    text = python("scripts/accelerator.py", "--small")
+    text = python("scripts/accelerator.py", "--small", seconds=900)  # some fifteen processes
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")][2:]
     assert [row[0] for row in rows] == [
         "epoch, batches of 64",

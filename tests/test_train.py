@@ -311,7 +311,7 @@ def test_a_pair_that_makes_no_sense_is_refused_with_what_would_fit(cli: Cli, tmp
     assert done.returncode == 1
     assert done.stderr == (
         "error: model=xor does not go with data=mnist: the model is made for binary, the data are multiclass; "
-        "fitting data: csv, xor; fitting model: mlp\n"
+        "fitting data: csv, image_folder, xor; fitting model: mlp\n"
     )
     assert not (tmp_path / "run").exists()
 
