@@ -25,8 +25,12 @@ from test_resume import assert_same, interrupted, resume  # noqa: F401  # a fixt
 from test_train import weights
 
 QUICK = ["data=digits", "trainer=cpu", "~callbacks.figures"]
-MARGIN = "torch.nn.MultiMarginLoss"
 CLASSES = [str(digit) for digit in range(10)]
+
+
+class Margin(nn.MultiMarginLoss):
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__()
 
 
 @pytest.fixture(autouse=True)
@@ -337,13 +341,8 @@ def test_an_output_can_be_had_from_its_prediction(task: Multiclass) -> None:
         ),
         (["augmentation=flip", "+augmentation.turn=30"], "augmentation.turn=30: should be a section with a _target_"),
         (
-            [
-                "augmentation=mixup",
-                "~loss.label_smoothing",
-                "~loss.class_weights",
-                f"loss._target_={MARGIN}",
-            ],
-            "augmentation.mixup: makes probabilities of classes, which MultiMarginLoss does not take",
+            ["augmentation=mixup", "loss._target_=test_augmentation.Margin"],
+            "augmentation.mixup: makes probabilities of classes, which Margin does not take",
         ),
         (
             ["+augmentation.x._target_=torch.Generator"],
