@@ -15,13 +15,14 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from conftest import choices
 from kindling import compose
+from kindling.config.asked import take_asked
 from kindling.data.images import Digits
 from kindling.data.look import facts, view
 from kindling.data.look_figure import draw
 from kindling.data.look_text import lines
 from kindling.errors import UserError
 from kindling.running.look import look
-from kindling.running.lr_range import find_lr
+from kindling.running.lr_range import Ramp, find_lr, trial
 
 
 @pytest.fixture
@@ -240,3 +241,13 @@ def test_the_augmentation_of_the_config_is_what_the_sheet_shows(tmp_path: Path) 
         assert [axes.get_title() for axes in figure.axes] == titles
     with pytest.raises(UserError, match=r"augmentation.affine.degree: Affine has no such argument; did you mean"):
         look(compose(["data=digits", "augmentation=affine", "+augmentation.affine.degree=3", f"run_dir={tmp_path}"]))
+
+
+def test_groups_of_parameters_stay_in_proportion() -> None:
+    groups = ["param_groups=head", "param_groups.head.names=*.bias", "param_groups.head.lr_factor=5"]
+    cfg = compose(["data=digits", "trainer=cpu", *groups])
+    take_asked(cfg)
+    trainer, model, datamodule = trial(cfg, ramp := Ramp(20, 1e-4, 1e-2))
+    trainer.fit(model, datamodule=datamodule)
+    assert ramp.rates == pytest.approx(ramp.course)
+    assert sorted(group["lr"] for group in trainer.optimizers[0].param_groups) == pytest.approx([1e-2, 5e-2])

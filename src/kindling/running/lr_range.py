@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from matplotlib.ticker import LogLocator
 from omegaconf import DictConfig, OmegaConf
+from torch.optim.lr_scheduler import ConstantLR
 
 from kindling.config.asked import take_asked
 from kindling.config.checks import problems
@@ -22,6 +23,7 @@ from kindling.config.signatures import wanted
 from kindling.data.setup import make_datamodule
 from kindling.errors import UserError, listed
 from kindling.figure import Figure
+from kindling.folders import CONF
 from kindling.models.build import model_maker
 from kindling.process import quiet
 
@@ -99,10 +101,12 @@ class Ramp(Callback):
         self.least = math.inf
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        changed = any(not isinstance(config.scheduler, ConstantLR) for config in trainer.lr_scheduler_configs)
         trainer.strategy.lr_scheduler_configs = []
         for optimizer in trainer.optimizers:
-            base = optimizer.defaults["lr"]
-            self.factors.append([group.get("initial_lr", group["lr"]) / base for group in optimizer.param_groups])
+            rates = [float(group["lr"]) for group in optimizer.param_groups]
+            base = rates[0] if changed else optimizer.defaults["lr"]  # a schedule of the model's own begins elsewhere
+            self.factors.append([rate / base if base else 1.0 for rate in rates])
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -148,6 +152,9 @@ def rate_key(cfg: DictConfig) -> str:
 def trial(cfg: DictConfig, ramp: Ramp) -> tuple[L.Trainer, L.LightningModule, L.LightningDataModule]:
     L.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
+    cfg = cfg.copy()
+    if cfg.scheduler is not None:  # others begin with rates of their own
+        cfg.scheduler = OmegaConf.load(CONF / "scheduler" / "constant.yaml")
     datamodule = make_datamodule(cfg)
     make_model, _ = model_maker(cfg, datamodule)
     model = make_model()
