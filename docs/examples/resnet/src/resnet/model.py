@@ -9,9 +9,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchvision.models import resnet18
 
-from kindling.data.splits import Split
 from kindling.figure import Figure
-from kindling.models.pictures import confusion_matrix, worst_mistakes
+from kindling.models.pictures import confusion_matrix, worst, worst_mistakes
 
 
 class ResNet(L.LightningModule):
@@ -59,4 +58,5 @@ class ResNet(L.LightningModule):
         batches = [(x, y, self(x.to(self.device)).softmax(dim=1).cpu()) for x, y in data.test_dataloader()]
         x, y, predictions = (torch.cat(parts) for parts in zip(*batches, strict=True))
         yield "confusion", confusion_matrix(predictions.argmax(dim=1), y, data.test.classes)
-        yield "mistakes", worst_mistakes(predictions, Split(x, y), data.test.classes)
+        pictures = {row: x[row] for row in worst(predictions, y)}
+        yield "mistakes", worst_mistakes(predictions, y, pictures, data.test.classes)
