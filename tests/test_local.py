@@ -84,6 +84,9 @@ def test_variables_come_out_of_the_file_unless_the_environment_has_them(
     (tmp_path / ".env").write_bytes(b"NAME=\xe9\n")
     environment.read_env()
     assert ".env was not read: " in caplog.text
+    (tmp_path / ".env").write_text("WANDB_ENTITY=team\nthis is nothing\n")
+    environment.read_env()
+    assert ".env: line 2 is left out, since it is no NAME=VALUE" in caplog.text
 
 
 def test_a_clone_reads_both_and_writes_down_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
