@@ -136,7 +136,7 @@ def test_image_files_appear_all_or_none_and_some_classes_can_be_taken(
     monkeypatch.syspath_prepend(str(examples.EXAMPLES / "resnet" / "src"))
     data = importlib.import_module("resnet.data")
     monkeypatch.setattr(data, "SPLITS", {"train": 3, "val": 1, "test": 1})
-    images = data.Images(tmp_path / "mnist" / "png", classes=[4, 2], per_class=2)
+    images = data.Images(str(tmp_path / "mnist"), "png", classes=[4, 2], per_class=2)
     monkeypatch.setattr(data, "mnist_data", lambda: (np.zeros((40, 784)), np.repeat(np.arange(10), 4)))
     with pytest.raises(StopIteration):  # of the five images that each class is to have
         images.prepare_data()

@@ -238,9 +238,9 @@ def test_a_run_from_before_conf_had_a_key_is_gone_on_with(killed: Path) -> None:
         del config["trainer"][key]
     config["trainer"]["max_steps"], config["callbacks"]["best"]["save_top_k"] = 9, 3
     (killed / "config.yaml").write_text(yaml.safe_dump(config))
-    told = ["model=xor", "+callbacks.best.save_top_k=3", "+trainer.max_steps=9"]
+    told = ["model=xor", "seed=3", "+callbacks.best.save_top_k=3", "+trainer.max_steps=9"]
     (killed / "overrides.yaml").write_text(yaml.safe_dump(told))
-    assert arguments(killed)[:3] == ["model=xor", "++callbacks.best.save_top_k=3", "++trainer.max_steps=9"]
+    assert arguments(killed)[:4] == ["model=xor", "seed=3", "++callbacks.best.save_top_k=3", "++trainer.max_steps=9"]
     assert "++trainer.max_steps=12" in arguments(killed, "trainer.max_steps=12")
     config["trainer"]["gradient_clip_val"] = 0.5
     (killed / "config.yaml").write_text(yaml.safe_dump(config))

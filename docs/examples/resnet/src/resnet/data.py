@@ -37,21 +37,22 @@ def images_in(folder: Path, transform: Compose, classes: list[str], per_class: i
 
 
 class Images(L.LightningDataModule):
-    """A folder of image files, SPLIT/CLASS/NUMBER.png; `num_classes` is known after `setup`.
+    """Image files, SPLIT/CLASS/NUMBER.png in a `folder` of `data_dir`; `num_classes` is known after `setup`.
 
-    It is written where it is missing. `classes` are names of folders, `per_class` training images are taken of each.
+    It is written where it is missing. `classes` are folders in it; `per_class` training images are taken of each.
     """
 
     def __init__(
         self,
-        data_dir: str | Path,
+        data_dir: str,
+        folder: str = "mnist_png",
         classes: Sequence[str | int] | None = None,
         per_class: int | None = None,
         batch_size: int = 64,
         num_workers: int = 2,
     ) -> None:
         super().__init__()
-        self.folder = Path(data_dir)
+        self.folder = Path(data_dir) / folder
         self.chosen = [str(name) for name in classes or ()]
         self.per_class = per_class
         self.batch_size, self.num_workers = batch_size, num_workers
