@@ -108,7 +108,7 @@ def printed(capsys: pytest.CaptureFixture[str], *argv: str) -> list[str]:
         check_command_line(CONF, "train", list(argv), "Usage: ...")
     assert not exit_info.value.code, exit_info.value.code
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 80
+    assert max(len(line) for line in lines if line.strip() and "/" not in line.split()[-1]) <= 80  # a path is whole
     return lines
 
 
