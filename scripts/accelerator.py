@@ -35,6 +35,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "scripts")]  # where nothing could
 PATHS = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 from kindling.errors import UserError, told_in_a_sentence  # noqa: E402  # once its folder is known
+from kindling.folders import read_summary  # noqa: E402
 
 Row = tuple[str, str, str]  # what, measured, next to what
 
@@ -65,7 +66,7 @@ class Machine:
         if process.returncode:
             said = (printed + errors)[-1500:]
             raise UserError(f"python train.py {' '.join(overrides)}: ended with {process.returncode}: {said}")
-        return summary(folder), time.perf_counter() - start
+        return read_summary(folder), time.perf_counter() - start
 
 
 def python(command: list[str], paths: str = PATHS) -> subprocess.Popen[str]:
@@ -80,10 +81,6 @@ def python(command: list[str], paths: str = PATHS) -> subprocess.Popen[str]:
 def train_py(folder: Path, *overrides: str) -> list[str]:
     """Of a new run in that folder, or of one that goes on there."""
     return ["train.py", f"resume={folder}" if folder.exists() else f"hydra.run.dir={folder}", *overrides]
-
-
-def summary(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "summary.json").read_text()))
 
 
 def lacking() -> list[str]:
@@ -174,7 +171,7 @@ def exact(machine: Machine) -> Iterator[Row]:
     if not printed:
         raise UserError(errors[-1500:])
     scores = json.loads(printed)
-    furthest = max(abs(value - summary(peace)["metrics"][name]) for name, value in scores.items())
+    furthest = max(abs(value - read_summary(peace)["metrics"][name]) for name, value in scores.items())
     yield "evaluated on the CPU", f"scores differ by {furthest:.1e} at most", f"{len(scores)} scores of the run"
 
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -12,6 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from kindling.errors import UserError, did_you_mean, some
+from kindling.models.param_groups import is_called
 from kindling.population.model import Population
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Freeze(Callback):
                 f"callbacks.freeze.until_epoch={self.until_epoch}: would not learn then, since no optimizer has them: "
                 f"{some(missing)}"
             )
-        layers = [layer for name, layer in model.named_modules() if any(is_within(name, pattern) for pattern in names)]
+        layers = [layer for name, layer in model.named_modules() if any(is_called(name, pattern) for pattern in names)]
         self._layers = [layer for layer in layers if layer.training]
         for parameter in self._parameters.values():
             parameter.requires_grad_(False)
@@ -102,16 +102,10 @@ def parameters_of(model: nn.Module, names: Sequence[str]) -> Iterator[tuple[str,
     """
     known = [name for name, _ in [*model.named_modules(), *model.named_parameters()] if name]
     for pattern in names:
-        found = [(name, parameter) for name, parameter in model.named_parameters() if is_within(name, pattern)]
+        found = [(name, parameter) for name, parameter in model.named_parameters() if is_called(name, pattern)]
         if not found:
-            there = any(is_within(name, pattern) for name in known)
+            there = any(is_called(name, pattern) for name in known)
             parts = [name for name in known if "." not in name]
             reason = "has no parameters" if there else f"the model has no such part{did_you_mean(pattern, known)}"
             raise UserError(f"callbacks.freeze.modules={pattern}: {reason} (it has {some(parts)})")
         yield from ((name, parameter) for name, parameter in found if parameter.requires_grad)
-
-
-def is_within(name: str, pattern: str) -> bool:
-    """Whether the name, or that of something that it is part of, is meant."""
-    parts = name.split(".")
-    return any(fnmatchcase(".".join(parts[: end + 1]), pattern) for end in range(len(parts)))

@@ -19,6 +19,7 @@ from kindling.config.overrides import PARTS
 from kindling.config.rules import FACTOR, rule_problems, settings_of
 from kindling.config.signatures import length_argument, section_problems, takes_augmentation, wanted
 from kindling.errors import did_you_mean, some
+from kindling.trust.targets import targets_in
 
 ACCELERATORS = {
     "cpu": CPUAccelerator,
@@ -121,15 +122,14 @@ def idle_parts(cfg: DictConfig) -> list[str]:
 
 def _idle_problems(cfg: DictConfig, asked: Asked) -> Iterator[str]:
     """Settings that would do nothing."""
-    for part in idle_parts(cfg):
+    idle = {part: part for part in idle_parts(cfg)}  # with what the model would have to take
+    if groups_are_idle(cfg):
+        idle["param_groups"] = "optimizer"
+    for section, part in idle.items():
         for text in asked.overrides:
             key, _, value = text.lstrip("+~").partition("=")
-            if (key == part and value not in ("none", "null")) or key.startswith(f"{part}."):
+            if (key == section and value.strip("[]") not in ("none", "null")) or key.startswith(f"{section}."):
                 yield f"{text}: would do nothing, since {cfg.model._target_} takes no {part}; leave it out"
-    for text in asked.overrides if groups_are_idle(cfg) else []:
-        key, _, value = text.lstrip("+~").partition("=")
-        if (key == "param_groups" and value.strip("[]") != "none") or key.startswith("param_groups."):
-            yield f"{text}: would do nothing, since {cfg.model._target_} takes no optimizer; leave it out"
 
 
 def groups_are_idle(cfg: DictConfig) -> bool:
@@ -273,7 +273,7 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
     }
     for path in [path for path in handed_over if path in sound]:
         node = {**sound[path], "_partial_": False}
-        if not all(name.startswith(("torch.", "lightning.", "kindling.")) for name in targets(node)):
+        if not all(name.startswith(("torch.", "lightning.", "kindling.")) for name in targets_in(node)):
             continue
         if any(isinstance(value, dict) and "_target_" in value for value in node.values()):
             continue
@@ -289,15 +289,6 @@ def _construction_problems(sound: dict[str, Any]) -> Iterator[str]:
             yield construction_problem(path, sound[path], error)
     if "optimizer" in sound and sound.get("param_groups"):
         yield from _group_problems(sound["optimizer"], sound["param_groups"])
-
-
-def targets(node: Any) -> Iterator[Any]:
-    """The names of all classes in a node."""
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from targets(value)
-        elif key == "_target_":
-            yield value
 
 
 def _group_problems(optimizer: dict[str, Any], rules: dict[str, Any]) -> Iterator[str]:

@@ -41,13 +41,12 @@ def reopened(
         UserError: where it names or reaches what a checkpoint may not, or an override is a mistake.
     """
     packages, settings = own_settings(overrides, allowed_packages)
-    before = {"augmentation": {}, **settings, "metrics": {}, **copy.deepcopy(saved)}  # runs of before they were there
-    saved = {**before, "callbacks": {}, "logger": {}, "param_groups": {}}
+    new: dict[str, Any] = {section: {} for section in targets.BUILT_OF_PARTS}  # which older runs do not have
+    saved = {**new, **settings, **copy.deepcopy(saved), "callbacks": {}, "logger": {}, "param_groups": {}}
     nameless = [
         f"{key}: names no class"
         for key in targets.BUILT
-        if key != "metrics"
-        and not (key in PARTS and saved.get(key) is None)
+        if not (key in PARTS and saved.get(key) is None)
         and (not isinstance(saved.get(key), dict) or "_target_" not in saved[key])
     ]
     if isinstance(saved.get("trainer"), dict):

@@ -15,15 +15,9 @@ from kindling.trust.plain import plain_problems
 # Packages that are nobody's own project.
 OWNED = sys.stdlib_module_names | {"hydra", "kindling", "lightning", "torch", "torchmetrics", "torchvision"}
 
-BUILT = (
-    "data",
-    "model",
-    "loss",
-    "optimizer",
-    "scheduler",
-    "metrics",
-    "trainer",
-)  # sections that a run is built from anew
+# Sections that a run is built from anew: of one part each, and of any number of parts with names.
+BUILT = ("data", "model", "loss", "optimizer", "scheduler", "trainer")
+BUILT_OF_PARTS = ("augmentation", "metrics")
 
 
 def problems(config: Any, allowed_packages: Collection[str] = (), trusted: Any = None) -> list[str]:
@@ -48,15 +42,16 @@ def own_packages() -> set[str]:
 
 def unknown_packages(config: Any, allowed_packages: Collection[str] = ()) -> set[str]:
     """The packages that a run is made of and that `problems` will not let a checkpoint name."""
-    modules = {target.rpartition(".")[0] for key in (*BUILT, "augmentation") for target in _targets(config.get(key))}
+    modules = {target.rpartition(".")[0] for key in (*BUILT, *BUILT_OF_PARTS) for target in targets_in(config.get(key))}
     known = {*allowed_packages, *own_packages()}
     packages = {module.partition(".")[0] for module in modules if module and not allowed_module(module, known)}
     return packages - OWNED
 
 
-def _targets(node: Any) -> Iterator[str]:
+def targets_in(node: Any) -> Iterator[str]:
+    """The names of all classes in a node."""
     for key, child in node.items() if isinstance(node, dict) else enumerate(node if isinstance(node, list) else []):
-        yield from [child] if key == "_target_" and isinstance(child, str) else _targets(child)
+        yield from [child] if key == "_target_" and isinstance(child, str) else targets_in(child)
 
 
 def _target_problems(path: str, node: Any, packages: Collection[str], trusted: Any) -> Iterator[str]:
