@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+import kindling
 from conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -22,7 +23,7 @@ def test_one_version_and_one_licence() -> None:
     citation = read_yaml("CITATION.cff")
     released = re.findall(r"^## \[(\d.*?)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
     assert released[0] == (citation["version"], str(citation["date-released"]))
-    assert citation["version"] == PROJECT["project"]["version"]
+    assert citation["version"] == kindling.__version__
     assert citation["license"] == PROJECT["project"]["license"] == "MIT"
     assert (ROOT / "LICENSE").read_text().startswith("MIT License\n")
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from kindling.reopening.run import Run as Run
     from kindling.running.train import train as train
 
+__version__ = "0.1.0"  # here, so that a checkout that nobody has installed knows it too
+
 PUBLIC = {"compose": "kindling.config.compose", "train": "kindling.running.train", "Run": "kindling.reopening.run"}
 
 read_env()  # here, so that train.py, every script, a notebook and what a launcher starts know the same

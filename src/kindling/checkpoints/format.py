@@ -1,11 +1,11 @@
 """What a checkpoint of Kindling holds, and how one is read without trusting it."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from kindling import __version__
 from kindling.checkpoints import archive
 from kindling.errors import UserError, shown
 from kindling.trust.plain import plain_problems
@@ -23,7 +23,7 @@ MOVED = {
 
 def about() -> dict[str, Any]:
     """What a checkpoint says of itself under the key `kindling`."""
-    return {"format": FORMAT, "version": version("kindling")}
+    return {"format": FORMAT, "version": __version__}
 
 
 def load(path: str | Path) -> dict[str, Any]:
