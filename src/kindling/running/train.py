@@ -22,14 +22,15 @@ from kindling.errors import Pruned, UserError, listed
 from kindling.locks import locked
 from kindling.process import exit_codes, quiet, rank
 from kindling.reopening.run import Run
-from kindling.running import facts, figures
+from kindling.running import facts
 from kindling.running.best import best_weights
 from kindling.running.build import Parts, build
+from kindling.running.leave import leave
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
 from kindling.running.outlook import Outlook
 from kindling.running.resumed import Before, budget_for, go_on, take_up
-from kindling.running.summary import kept_where_refused, open_summary, refused, write_config
+from kindling.running.summary import Summary, kept_where_refused, open_summary, refused, write_config
 from kindling.running.testing import test
 from kindling.trust.targets import unknown_packages
 
@@ -63,38 +64,38 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
         raise UserError(f"train=false: resume={resume} trains on; init_from={resume} measures its weights")
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
-    kept = kept_where_refused(run_dir) if resume else nullcontext()
-    with (
-        lock,
-        log_to(run_dir),
-        kept,
-        open_summary(cfg, asked, bool(resume)) as summary,
-        finished_loggers(),
-        exit_codes(),
-    ):
-        with summary.timed("setup"):
-            with refused() if resume else nullcontext():
-                parts = set_up(cfg, asked, before, callbacks, summary.get("loggers", {}))
-            summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
-            log.info(facts.headline(summary))
-            if not before.checkpoint:
-                begin(cfg, parts)
-        with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
-            if cfg.train:
-                parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=before.checkpoint)
-        with in_a_sentence():
-            best = best_weights(cfg, parts)
-        summary.update(facts.after_training(cfg, parts, best))
-        summarise_data(summary, parts)
-        if pruned:
-            summary["epochs"] += 1  # Lightning has not counted the one that it was given up after
-            raise pruned[0]
-        with summary.timed("test"), in_a_sentence():
-            summary["metrics"] = test(cfg, parts, best)
-        log.info(facts.footer(cfg, summary))
-    if draw and rank() == 0:
-        figures.draw_of_run(run_dir, parts.trainer, parts.model, parts.datamodule)
+    with lock, log_to(run_dir), finished_loggers():
+        kept = kept_where_refused(run_dir) if resume else nullcontext()
+        with kept, open_summary(cfg, asked, bool(resume)) as summary, exit_codes():
+            parts = run(cfg, asked, before, callbacks, summary)
+        with exit_codes():
+            leave(run_dir, parts, draw)
     return Run(run_dir)
+
+
+def run(cfg: DictConfig, asked: Asked, before: Before, callbacks: Sequence[Callback], summary: Summary) -> Parts:
+    """From the parts to the test; how it went is in the summary."""
+    with summary.timed("setup"):
+        with refused() if summary["resumed"] else nullcontext():
+            parts = set_up(cfg, asked, before, callbacks, summary.get("loggers", {}))
+        summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
+        log.info(facts.headline(summary))
+        if not before.checkpoint:
+            begin(cfg, parts)
+    with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
+        if cfg.train:
+            parts.trainer.fit(parts.model, datamodule=parts.datamodule, ckpt_path=before.checkpoint)
+    with in_a_sentence():
+        best = best_weights(cfg, parts)
+    summary.update(facts.after_training(cfg, parts, best))
+    summarise_data(summary, parts)
+    if pruned:
+        summary["epochs"] += 1  # Lightning has not counted the one that it was given up after
+        raise pruned[0]
+    with summary.timed("test"), in_a_sentence():
+        summary["metrics"] = test(cfg, parts, best)
+    log.info(facts.footer(cfg, summary))
+    return parts
 
 
 def check(cfg: DictConfig, asked: Asked, resume: str | None, checked: bool) -> None:
