@@ -6,13 +6,12 @@
 from typing import TYPE_CHECKING, Any
 
 from kindling.environment import read_env
+from kindling.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from kindling.config.compose import compose as compose
     from kindling.reopening.run import Run as Run
     from kindling.running.train import train as train
-
-__version__ = "0.1.0"  # here, so that a checkout that nobody has installed knows it too
 
 PUBLIC = {"compose": "kindling.config.compose", "train": "kindling.running.train", "Run": "kindling.reopening.run"}
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import Tensor
 
-from kindling import __version__
 from kindling.checkpoints import archive
 from kindling.errors import UserError, shown
 from kindling.trust.plain import plain_problems
+from kindling.version import __version__
 
 FORMAT = 1  # to be raised by whoever changes what is in a checkpoint so that an older Kindling misreads it
 
