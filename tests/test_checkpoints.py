@@ -537,6 +537,7 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_checkpoint(good: bytes, 
     for _ in range(12):
         pid = os.fork()
         if pid == 0:
+            torch.set_num_threads(1)  # the threads of the parent are not here, and nobody may wait for them
             io_plugin = AtomicCheckpointIO()
             for number in range(1, 10_000):
                 io_plugin.save_checkpoint(with_(good, own=torch.full((500_000,), float(number))), path)
