@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kindling.errors import UserError
+from kindling.files import read_yaml
 from kindling.folders import number, part, read_summary
 from kindling.text import printable
 
@@ -13,6 +15,7 @@ class About:
 
     Args:
         best: epochs after which the best weights were saved, where that is known.
+        in_steps: whether the run was counted in optimizer steps, `trainer.max_epochs=-1`.
     """
 
     model: str
@@ -23,6 +26,7 @@ class About:
     mode: str = ""
     best: float | None = None
     same_rows: bool = False
+    in_steps: bool = False
 
     @classmethod
     def of(cls, folder: Path) -> "About":
@@ -39,6 +43,7 @@ class About:
             mode=str(monitor.get("mode") or ""),
             best=None if epoch is None else epoch + 1,
             same_rows=data.get("same_rows") is True,
+            in_steps=counted_in_steps(folder),
         )
 
     @property
@@ -47,3 +52,13 @@ class About:
         if self.same_rows:
             parts.append("the test rows are those of training")
         return ", ".join(filter(None, parts))
+
+
+def counted_in_steps(folder: Path) -> bool:
+    """As its config.yaml says; where that cannot be read, in epochs."""
+    try:
+        config = read_yaml(folder / "config.yaml")
+    except (OSError, UserError):
+        return False
+    trainer = config.get("trainer") if isinstance(config, dict) else None
+    return isinstance(trainer, dict) and trainer.get("max_epochs") == -1

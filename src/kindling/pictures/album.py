@@ -13,7 +13,20 @@ from kindling.containment import follow_no_link
 from kindling.errors import UserError, shown
 from kindling.figure import Figure, style
 from kindling.folders import read_course, write_whole
-from kindling.pictures import confusion, curves, decision, labels, members, mistakes, predictions
+from kindling.pictures import (
+    confusion,
+    curves,
+    decision,
+    hidden,
+    labels,
+    loss_surface,
+    members,
+    mistakes,
+    network,
+    predictions,
+    stuck,
+    weights,
+)
 from kindling.pictures.about import About
 
 if TYPE_CHECKING:
@@ -34,12 +47,23 @@ class Picture(Protocol):
 
 PICTURES: Mapping[str, Picture] = {  # in the order in which they are shown
     "members": members,
+    "stuck_members": stuck,
     "decision": decision,
+    "hidden_layer": hidden,
     "predictions": predictions,
+    "loss_surface": loss_surface,
+    "weights": weights,
+    "network": network,
     "confusion": confusion,
     "labels": labels,
     "worst_mistakes": mistakes,
 }
+
+
+def captions() -> dict[str, str]:
+    """What one sees in each picture, and how to read it, by its name."""
+    modules = {"learning_curves": curves, **PICTURES}
+    return {name: str(said) for name, module in modules.items() if (said := getattr(module, "SAYS", ""))}
 
 
 def measure(seen: "Seen") -> "dict[str, Found]":

@@ -46,8 +46,14 @@ class Trace:
 
     def weights(self, moment: float) -> dict[str, Tensor]:
         """Those of the moment nearest to that part of the steps, from 0 to 1."""
-        place = min(range(len(self.steps)), key=lambda place: abs(self.steps[place] - moment * self.count))
-        return self.moments[place]
+        return self.moments[self._place(moment)]
+
+    def step(self, moment: float) -> int:
+        """Optimizer steps that were done then."""
+        return self.steps[self._place(moment)]
+
+    def _place(self, moment: float) -> int:
+        return min(range(len(self.steps)), key=lambda place: abs(self.steps[place] - moment * self.count))
 
     def path(self, name: str) -> Tensor:
         """A parameter at all the moments, (moments, ...)."""
