@@ -1,10 +1,10 @@
 """Tables: columns imputed, standardised and one-hot encoded, with what is fitted on the training split alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class TabularDataModule(InMemoryDataModule):
 
     kind: Literal["regression", "binary", "multiclass", "multilabel"] = "regression"
     reading = Reading()  # of files with new rows
+    units: ClassVar[Mapping[str, str]] = {}  # of columns, where they are known: pictures name them
 
     def __init__(self, standardize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,6 +52,7 @@ class TabularDataModule(InMemoryDataModule):
     def load(self) -> None:
         """Until `fit` encodes them, x (N,) are the numbers of the rows in the table."""
         self.table, y = (table.rename(columns=str) for table in self.read())
+        self.target_names = list(y.columns)
         rows, targets = self.rows_of_splits(y), self._targets(y)
         self.splits = {name: Split(torch.from_numpy(rows[name]), targets[rows[name]]) for name in rows}
 
@@ -136,6 +138,7 @@ class Diabetes(TabularDataModule):
 
     tasks = ("regression",)
     source = "scikit-learn"
+    units: ClassVar[Mapping[str, str]] = {"age": "years", "bmi": "kg/m²", "bp": "mmHg"}
 
     def read(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
         from sklearn.datasets import load_diabetes
@@ -145,12 +148,13 @@ class Diabetes(TabularDataModule):
 
 
 class Housing(TabularDataModule):
-    """Three flats: area (pyeong), rooms and distance to the station (km); price (100 million won).
+    """Three flats: area, rooms and distance to the station; price.
 
     Three rows cannot be split: training, validation and test are the same three.
     """
 
     tasks = ("regression",)
+    units: ClassVar[Mapping[str, str]] = {"area": "pyeong", "distance": "km", "price": "100 million won"}
 
     def read(self) -> "tuple[pd.DataFrame, pd.DataFrame]":
         import pandas as pd
