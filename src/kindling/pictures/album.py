@@ -13,7 +13,21 @@ from kindling.containment import follow_no_link
 from kindling.errors import UserError, shown
 from kindling.figure import Figure, style
 from kindling.folders import read_course, write_whole
-from kindling.pictures import confusion, curves, decision, labels, members, mistakes, predictions
+from kindling.pictures import (
+    confusion,
+    curves,
+    decision,
+    dependence,
+    examples,
+    first_layer,
+    importance,
+    labels,
+    members,
+    mistakes,
+    predictions,
+    reliability,
+    roc,
+)
 from kindling.pictures.about import About
 
 if TYPE_CHECKING:
@@ -37,8 +51,14 @@ PICTURES: Mapping[str, Picture] = {  # in the order in which they are shown
     "decision": decision,
     "predictions": predictions,
     "confusion": confusion,
+    "roc": roc,
+    "reliability": reliability,
     "labels": labels,
     "worst_mistakes": mistakes,
+    "importance": importance,
+    "dependence": dependence,
+    "first_layer": first_layer,
+    "examples": examples,
 }
 
 
