@@ -75,9 +75,10 @@ def plain(text: str) -> str:
 
 
 def short(text: str, letters: int = 20) -> str:
-    """`plain`, in one line, and cut where it is longer."""
+    """`plain`, in one line; of a longer one the middle is left out, since names often differ at their ends."""
     line = " ".join(printable(text).split())
-    return plain(line if len(line) <= letters else f"{line[: letters - 1]}…")
+    end = letters // 3
+    return plain(line if len(line) <= letters else f"{line[: letters - 1 - end]}…{line[-end:]}")
 
 
 def save(folder: Path, name: str, drawn: figure.Figure, formats: Sequence[str] = ("png",)) -> None:

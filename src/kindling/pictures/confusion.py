@@ -14,9 +14,11 @@ from kindling.models.predictor import probabilities
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 
-SAYS = "Each row holds the test rows of one class, each column what they were taken for: blue is right, red is wrong."
+SAYS = (
+    "Each row holds the test rows of one class, each column what they were taken for: blue is right, orange is wrong."
+)
 MOST_CLASSES = 100  # of which a picture can be read
-SIDE = 7.0  # inches of the matrix, at most
+WIDTH = 8.3  # inches of the figure, at most
 
 
 def measure(seen: Seen) -> Found | None:
@@ -41,8 +43,8 @@ def draw(found: Found, about: About) -> Figure:
     counts, classes = found["counts"], [short(str(name)) for name in found["classes"]]
     size, total, right = len(classes), max(counts.sum(), 1), np.diag(counts)
     rows = counts.sum(axis=1)
-    cell = min(0.55, SIDE / size)
     room = 0.085 * max(map(len, classes))  # of the longest name, in inches
+    cell = min(0.55, (WIDTH - 2 - room) / size)
     figure = Figure(figsize=(max(4.6, 2 + cell * size + room), 1.5 + cell * size + room), layout="constrained")
     axes = figure.subplots()
     shares = counts / np.maximum(rows, 1)[:, None]
@@ -62,15 +64,15 @@ def draw(found: Found, about: About) -> Figure:
     margin.set_ylabel("share of the class that is right")
     title = f"{right.sum():,} of {total:,} {found['split']} rows right: {right.sum() / total:.1%}"
     axes.set_title(f"{title}\n(always the largest class: {rows.max(initial=0) / total:.1%})")
-    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set(xlabel="predicted class (shade: share of the true class)", ylabel="true class")
     return figure
 
 
 def coloured(shares: np.ndarray) -> np.ndarray:
-    """(C, C, 3): white is none, and the full hue all of a class; of mistakes, the most common one, or half a class."""
+    """(C, C, 3): white is none; of the right ones, the full hue is all of a class, of mistakes a fifth, or the worst."""
     right = np.eye(len(shares), dtype=bool)
-    most = min(max(shares[~right].max(initial=0), 0.05), 0.5)
-    depth = np.where(right, shares, np.minimum(shares / most, 1) * 0.9)[..., None]
+    most = max(shares[~right].max(initial=0), 0.2)
+    depth = np.where(right, shares, shares / most * 0.9)[..., None]
     full = np.where(right[..., None], mpl.colors.to_rgb(BLUE), mpl.colors.to_rgb(VERMILLION))
     return 1 - depth * (1 - full)
 

@@ -95,22 +95,29 @@ def draw(found: Found, about: About) -> Figure:
     change = np.sum([np.ptp(found[f"mean_{panel}"], axis=0) for panel in panels], axis=0)
     chosen = np.sort(np.argsort(-change, kind="stable")[:MOST_OUTPUTS])
     kept = [outputs[place] for place in chosen]
+    limits = common_limits([found[f"mean_{panel}"][:, chosen] for panel in panels], what)
     for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
         name = short(str(found[f"name_{panel}"]), 32)
         mean, at, rug = (found[f"{key}_{panel}"] for key in ("mean", "at", "rug"))
         if f"categories_{panel}" in found:
             bars(axes, [str(category) for category in found[f"categories_{panel}"]], mean[:, chosen], rug, kept)
-            axes.set(xlabel=f"{what} (mean)", title=name)
+            axes.set(xlabel=f"{what} (mean)", title=name, xlim=limits)
         else:
             curves(axes, at, mean[:, chosen], rug, kept)
-            axes.set(xlabel=name, ylabel=f"{what} (mean)")
-        if what.startswith("probability"):
-            (axes.set_xlim if f"categories_{panel}" in found else axes.set_ylim)(-0.02, 1.02)
+            axes.set(xlabel=name, ylabel=f"{what} (mean)", ylim=limits)
     if len(chosen) > 1:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         title = f"{len(chosen)} of {len(outputs)} outputs: those that change most" if len(chosen) < len(outputs) else ""
         figure.legend(handles, labels, loc="outside upper center", ncols=3, title=title or None)
     return figure
+
+
+def common_limits(means: list[np.ndarray], what: str) -> tuple[float, float]:
+    """Of all panels, so that the features can be compared; with room for the ticks below."""
+    every = np.concatenate(means)
+    low, high = (0.0, min(1.0, 1.1 * every.max())) if what.startswith("probability") else (every.min(), every.max())
+    room = max(high - low, 1e-6 * max(abs(high), 1e-6))
+    return low - 0.08 * room, high + 0.04 * room
 
 
 def curves(axes: Axes, at: np.ndarray, mean: np.ndarray, rug: np.ndarray, outputs: list[str]) -> None:

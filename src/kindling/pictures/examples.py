@@ -81,11 +81,9 @@ def draw(found: Found, about: About) -> Figure:
     """A row a class; after each image what augmentation makes of it."""
     images, counts, classes = found["images"], found["counts"], found["classes"]
     versions, (height, width) = images.shape[1], images.shape[2:4]
-    side = 0.8
-    figure = Figure(
-        figsize=(COLUMNS * side + 1.6, len(counts) * side * min(2, height / width) + 1), layout="constrained"
-    )
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, hspace=0.02, wspace=0.02)  # type: ignore[union-attr]
+    side = 0.72  # inches of a picture
+    figure = Figure(figsize=(COLUMNS * side + 1.6, len(counts) * side * min(2, height / width) + 1))
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, hspace=0.02, wspace=0.02)
     places = figure.subplots(len(counts), COLUMNS, squeeze=False)
     starts = np.cumsum([0, *counts])
     for row, axes_of_class in enumerate(places):

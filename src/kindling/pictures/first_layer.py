@@ -76,7 +76,9 @@ def draw(found: Found, about: About) -> Figure:
     rows = -(-len(images) // columns)
     channels, height, width = images.shape[1:]
     most = max(float(np.abs(images).max()), 1e-12)
-    figure = Figure(figsize=(max(4.5, 1.04 * columns), 0.9 + rows * (0.25 + height / width)), layout="constrained")
+    figure = Figure(
+        figsize=(max(4.5, 1.04 * columns), 0.9 + rows * (0.3 + 0.88 * height / width)), layout="constrained"
+    )
     places = figure.subplots(rows, columns, squeeze=False)
     for place, axes in enumerate(places.flat):
         axes.set(xticks=[], yticks=[])

@@ -7,8 +7,8 @@ from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 
 SAYS = (
-    "By how much the loss of test rows rises when one feature is shuffled among them, so that it says nothing any more: "
-    "the bar is the mean, each point one shuffle. Of two features that say the same, neither may seem important."
+    "By how much the loss of test rows rises when one feature is shuffled among them, so that it says nothing more: the "
+    "bar is the mean, each point one shuffle. Of two features that say the same, neither may seem important."
 )
 
 

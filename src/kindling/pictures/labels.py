@@ -1,5 +1,7 @@
 """Of several labels a row: which were found, which missed, and which given in vain."""
 
+from typing import Any
+
 import numpy as np
 
 from kindling.data.tasks import Multilabel
@@ -12,7 +14,7 @@ SAYS = (
     "in vain. Average precision is that of the whole order of the rows; chance is the share that has the label."
 )
 # Predicted and true, and how each is drawn; the hatching is for grey.
-KINDS = {
+KINDS: dict[str, tuple[tuple[bool, bool], dict[str, Any]]] = {
     "found": ((True, True), {"color": BLUE}),
     "missed": ((False, True), {"color": ORANGE, "hatch": "///", "edgecolor": "white"}),
     "given in vain": ((True, False), {"color": VERMILLION, "hatch": "...", "edgecolor": "white"}),
@@ -56,11 +58,14 @@ def draw(found: Found, about: About) -> Figure:
     axes.grid(axis="y", visible=False)
     margin = axes.secondary_yaxis("right")
     chance = (counts[0] + counts[1]) / max(rows, 1)
-    told = [f"{ap:.2f} ({share:.2f})" if np.isfinite(ap) else "–" for ap, share in zip(found["precision"], chance)]
+    told = [
+        f"{ap:.2f} ({share:.2f})" if np.isfinite(ap) else "no rows"
+        for ap, share in zip(found["precision"], chance, strict=True)
+    ]
     margin.set_yticks(range(len(names)), told)
     margin.tick_params(length=0)
     margin.spines[:].set_visible(False)
     margin.set_ylabel("average precision (chance)", color=GREY)
-    axes.set_xlabel(f"rows, of {rows:,} of the test")
+    axes.set_xlabel(f"test rows, of {rows:,}")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure

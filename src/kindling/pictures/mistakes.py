@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kindling.data.tasks import Binary, Multiclass
-from kindling.figure import Figure, short
+from kindling.figure import SMALLEST, Figure, short
 from kindling.models.predictor import probabilities
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
@@ -58,7 +58,7 @@ def smaller(picture: Tensor, most: int = MOST_PIXELS) -> Tensor:
     if max(height, width) <= most:
         return picture
     scale = most / max(height, width)
-    size = [max(1, round(height * scale)), max(1, round(width * scale))]
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
     scaled = F.adaptive_avg_pool2d(picture.float(), size)
     return scaled if picture.is_floating_point() else scaled.round().to(picture.dtype)
 
@@ -78,14 +78,14 @@ def draw(found: Found, about: About) -> Figure:
     pictures = found["pictures"]
     rows = -(-len(pictures) // COLUMNS)
     height, width = pictures.shape[1:3]
-    figure = Figure(figsize=(8.3, 0.7 + rows * (0.85 + 1.3 * min(height / width, 2))), layout="constrained")
+    figure = Figure(figsize=(8.3, 0.7 + rows * (0.5 + 1.3 * min(height / width, 2))), layout="constrained")
     for place, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).flat):
         axes.axis("off")
         if place < len(pictures):
             axes.imshow(pictures[place], cmap=str(found["greys"]))
-            chosen, true = (short(str(found[name][place]), 14) for name in ("predicted", "true"))
+            said, true = (short(str(found[name][place]), 12) for name in ("predicted", "true"))
             sure, of_true = percent(found["probability"][place]), percent(found["of_true"][place])
-            axes.set_title(f"{chosen}: {sure}\ntrue: {true}\n{of_true}", fontsize=8, linespacing=1.15)
+            axes.set_title(f"said {said}: {sure}\ntrue {true}: {of_true}", fontsize=SMALLEST)
     wrong, total = found["counts"]
     which = "all" if wrong == len(pictures) else f"the {len(pictures)} surest of"
     figure.suptitle(f"{which} {wrong:,} mistakes in {total:,} test rows: what was predicted, and what is true")

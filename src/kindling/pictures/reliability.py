@@ -33,7 +33,7 @@ def measure(seen: Seen) -> Found | None:
 
 
 def binned(given: np.ndarray, true: np.ndarray) -> Found:
-    """Of probabilities (N,) and whether it was so (N,): in each bin the rows, their mean probability, and how many were.
+    """Of probabilities (N,) and whether it was so (N,): in each bin the rows, their mean probability, how many were.
 
     A probability that is a border belongs to the bin below it, as in the paper.
     """
@@ -50,15 +50,16 @@ def draw(found: Found, about: About) -> Figure:
     used, name = rows > 0, short(str(found["class"]), 30)
     figure = Figure(figsize=(5, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    above.plot([0, 1], [0, 1], color=BLACK, linewidth=1, linestyle="--", label="perfectly calibrated")
+    above.plot([0, 1], [0, 1], color=BLACK, linewidth=1, linestyle="--", label="perfect")
     low, high = interval(hits[used], rows[used])
     share = hits[used] / rows[used]
-    above.vlines(mean[used], low, high, color=BLUE, linewidth=1.5, alpha=0.5, label="95% interval of the share")
-    above.plot(mean[used], share, "o-", color=BLUE, markersize=5, label="rows of about that probability")
+    above.vlines(mean[used], low, high, color=BLUE, linewidth=1.5, alpha=0.5, label="95% interval")
+    above.plot(mean[used], share, color=BLUE, linewidth=1, alpha=0.4)
+    above.scatter(mean[used], share, 15 + 85 * rows[used] / rows.max(), BLUE, zorder=3, label="measured, by rows")
     what = f"share that is {name}" if name else "share that is right"
     above.set(ylabel=what, ylim=(-0.02, 1.02))
-    above.set_title(f"expected calibration error {float(found['error']):.3g} ({rows.sum():,} test rows, {BINS} bins)")
-    above.legend(loc="upper left")
+    figure.suptitle(f"expected calibration error {float(found['error']):.3g} ({rows.sum():,} test rows, {BINS} bins)")
+    above.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     histogram(below, rows)
     chance = 1 / int(found["outcomes"])
     if not name:

@@ -64,14 +64,14 @@ def draw(found: Found, about: About) -> Figure:
     left.set_title("ROC: true against false positive rate")
     right.axhline(share, color=BLACK, linewidth=1, linestyle="--", label=f"chance: {share:.3f}")
     average = float(found["average_precision"])
-    right.step(*found["precision"], where="pre", color=BLUE, label=f"model: average precision {average:.3f}")
+    right.step(*found["precision"], where="post", color=BLUE, label=f"model: average precision {average:.3f}")
     right.set(xlabel=f"share of {positive} found (recall)", ylabel=f"share of those called {positive} that are")
     right.set_title(f"precision against recall ({rows[1]:,} of {rows.sum():,} test rows)")
     mark(left, false, recall)
     if int(found["called"]):  # else there is no precision
         mark(right, recall, precision)
     left.legend(loc="lower right")
-    right.legend(loc="lower left")
+    right.legend(loc="best")
     return figure
 
 
