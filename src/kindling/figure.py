@@ -11,6 +11,7 @@ import matplotlib as mpl
 from matplotlib import figure
 
 from kindling.folders import write_whole
+from kindling.text import printable
 
 # Told apart by colour-blind people, and in grey: Okabe and Ito, 'Color Universal Design' (2008).
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -71,6 +72,13 @@ UNDATED: Mapping[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"Creatio
 def plain(text: str) -> str:
     """A dollar sign is one, and begins no formula."""
     return text.replace("$", r"\$")
+
+
+def short(text: str, letters: int = 20) -> str:
+    """`plain`, in one line; of a longer one the middle is left out, since names often differ at their ends."""
+    line = " ".join(printable(text).split())
+    end = letters // 3
+    return plain(line if len(line) <= letters else f"{line[: letters - 1 - end]}…{line[-end:]}")
 
 
 def save(folder: Path, name: str, drawn: figure.Figure, formats: Sequence[str] = ("png",)) -> None:

@@ -2,22 +2,33 @@
 
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from kindling.data.tasks import Binary, Multiclass
-from kindling.figure import Figure, plain
+from kindling.figure import BLUE, SMALLEST, VERMILLION, Figure, short
+from kindling.models.predictor import probabilities
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 
+SAYS = (
+    "Each row holds the test rows of one class, each column what they were taken for: blue is right, orange is wrong."
+)
+MOST_CLASSES = 100  # of which a picture can be read
+WIDTH = 8.3  # inches of the figure, at most
+
 
 def measure(seen: Seen) -> Found | None:
-    if not isinstance(seen.model.task, Binary | Multiclass) or seen.data.row_shape == [2]:
+    task = seen.model.task
+    if not isinstance(task, Binary | Multiclass) or len(task.classes) > MOST_CLASSES:
         return None
     predictions, y = seen.tested
-    predicted = predictions.argmax(dim=1) if predictions.ndim == 2 else predictions > 0.5
-    return counted(predicted, y, seen.classes)
+    if seen.data.row_shape == [2] and len(y) <= 4:  # a truth table: its decision surface shows all of it
+        return None
+    return counted(probabilities(task, predictions).argmax(dim=1), y, task.classes)
 
 
 def counted(predicted: Tensor, y: Tensor, classes: Sequence[str], split: str = "test") -> Found:
@@ -28,19 +39,51 @@ def counted(predicted: Tensor, y: Tensor, classes: Sequence[str], split: str = "
 
 
 def draw(found: Found, about: About) -> Figure:
-    """Rows by true class; the colours show mistakes only."""
-    counts, classes = found["counts"], [plain(str(name)) for name in found["classes"]]
-    size = len(classes)
-    mistakes = counts * (1 - np.eye(size))
-    figure = Figure(figsize=(1.5 + 0.5 * size, 1 + 0.5 * size), layout="constrained")
+    """Colours are shares of the rows of a class; the right ones have a hue of their own."""
+    counts, classes = found["counts"], [short(str(name)) for name in found["classes"]]
+    size, total, right = len(classes), max(counts.sum(), 1), np.diag(counts)
+    rows = counts.sum(axis=1)
+    room = 0.085 * max(map(len, classes))  # of the longest name, in inches
+    cell = min(0.55, (WIDTH - 2 - room) / size)
+    figure = Figure(figsize=(max(4.6, 2 + cell * size + room), 1.5 + cell * size + room), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(mistakes, cmap="Reds", vmax=max(1, mistakes.max() * 1.5))
+    shares = counts / np.maximum(rows, 1)[:, None]
+    axes.imshow(coloured(shares))
     axes.grid(False)
-    for row, column in np.ndindex(size, size):
-        if counts[row, column]:
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8)
-    axes.set_xticks(range(size), classes, rotation=45 if max(map(len, classes)) > 2 else 0)
-    axes.set_yticks(range(size), classes)
-    title = f"{np.trace(counts)} of {counts.sum()} {found['split']} rows right"
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    write(axes, counts, shares, 72 * cell)
+    letters = 8 if cell > 0.2 else SMALLEST
+    long = max(map(len, classes)) * 0.6 * letters > 72 * cell
+    every = range(0, size, 1 if 72 * cell > letters * 1.2 else int(np.ceil(letters * 1.2 / (72 * cell))))
+    axes.set_xticks(every, [classes[i] for i in every], rotation=90 if long else 0, fontsize=letters)
+    axes.set_yticks(every, [classes[i] for i in every], fontsize=letters)
+    margin = axes.secondary_yaxis("right")
+    told = [f"{right[i] / rows[i]:.0%}" if rows[i] else "no rows" for i in every]
+    margin.set_yticks(every, told, fontsize=letters)
+    margin.tick_params(length=0)
+    margin.spines[:].set_visible(False)
+    margin.set_ylabel("share of the class that is right")
+    title = f"{right.sum():,} of {total:,} {found['split']} rows right: {right.sum() / total:.1%}"
+    axes.set_title(f"{title}\n(always the largest class: {rows.max(initial=0) / total:.1%})")
+    axes.set(xlabel="predicted class (shade: share of the true class)", ylabel="true class")
     return figure
+
+
+def coloured(shares: np.ndarray) -> np.ndarray:
+    """(C, C, 3): white is none; of the right ones, the full hue is all of a class, of mistakes a fifth, or the worst."""
+    right = np.eye(len(shares), dtype=bool)
+    most = max(shares[~right].max(initial=0), 0.2)
+    depth = np.where(right, shares, shares / most * 0.9)[..., None]
+    full = np.where(right[..., None], mpl.colors.to_rgb(BLUE), mpl.colors.to_rgb(VERMILLION))
+    return 1 - depth * (1 - full)
+
+
+def write(axes: Axes, counts: np.ndarray, shares: np.ndarray, width: float) -> None:
+    """The counts, where the longest fits into a cell of that width, in points."""
+    longest = len(str(counts.max(initial=0)))
+    letters = min(8.0, width / (0.66 * longest + 0.2))
+    if letters < SMALLEST:
+        return
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        dark = row == column and shares[row, column] > 0.45
+        colour = "white" if dark else "black"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=letters, color=colour)

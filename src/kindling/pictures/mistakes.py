@@ -5,19 +5,27 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from kindling.data.tasks import Multiclass
-from kindling.figure import Figure, plain
+from kindling.data.tasks import Binary, Multiclass
+from kindling.figure import SMALLEST, Figure, short
+from kindling.models.predictor import probabilities
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 
+SAYS = (
+    "The test images that were taken for another class with the greatest probability, with what the model gave to the "
+    "class that it chose, and to the true one."
+)
 COLUMNS = 6  # of pictures
+MOST_PIXELS = 128  # of a side
 
 
 def measure(seen: Seen) -> Found | None:
-    if not isinstance(seen.model.task, Multiclass) or len(seen.data.row_shape) != 3:
+    task = seen.model.task
+    if not isinstance(task, Binary | Multiclass) or len(seen.data.row_shape) != 3:
         return None
-    predictions, y = seen.tested
+    predictions, y = probabilities(task, seen.tested[0]), seen.tested[1]
     pictures = {row: seen.data.raw_row("test", row) for row in worst(predictions, y)}
     return shown(predictions, y, pictures, seen.classes, seen.data.greys) if pictures else None
 
@@ -26,12 +34,14 @@ def shown(
     predictions: Tensor, y: Tensor, pictures: Mapping[int, Tensor], classes: Sequence[str], greys: str = "gray_r"
 ) -> Found:
     """Of probabilities (N, C) and classes (N,), the `pictures` (C, H, W) of some of the rows."""
-    rows = list(pictures)
+    rows, chosen = list(pictures), predictions.argmax(dim=1)
     return {
-        "pictures": np.stack([as_drawn(picture) for picture in pictures.values()]),
+        "pictures": np.stack([as_drawn(smaller(picture)) for picture in pictures.values()]),
         "true": np.array([classes[int(y[row])] for row in rows]),
-        "predicted": np.array([classes[int(predictions[row].argmax())] for row in rows]),
+        "predicted": np.array([classes[int(chosen[row])] for row in rows]),
         "probability": predictions[rows].amax(dim=1).numpy(),
+        "of_true": predictions[rows, y[rows].long()].numpy(),
+        "counts": np.array([int((chosen != y).sum()), len(y)]),
         "greys": np.array(greys),
     }
 
@@ -40,6 +50,17 @@ def worst(predictions: Tensor, y: Tensor, most: int = 2 * COLUMNS) -> list[int]:
     """The rows of the wrong predictions that the model was surest of."""
     wrong = torch.nonzero(predictions.argmax(dim=1) != y)[:, 0]
     return wrong[predictions[wrong].amax(dim=1).argsort(descending=True)][:most].tolist()
+
+
+def smaller(picture: Tensor, most: int = MOST_PIXELS) -> Tensor:
+    """(C, H, W), of at most so many pixels a side: means of what a pixel covers."""
+    height, width = picture.shape[-2:]
+    if max(height, width) <= most:
+        return picture
+    scale = most / max(height, width)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    scaled = F.adaptive_avg_pool2d(picture.float(), size)
+    return scaled if picture.is_floating_point() else scaled.round().to(picture.dtype)
 
 
 def as_drawn(picture: Tensor) -> np.ndarray:
@@ -54,11 +75,25 @@ def as_drawn(picture: Tensor) -> np.ndarray:
 
 
 def draw(found: Found, about: About) -> Figure:
-    figure = Figure(figsize=(1.5 * COLUMNS, 3.6), layout="constrained")
-    for place, axes in enumerate(figure.subplots(2, COLUMNS).flat):
+    pictures = found["pictures"]
+    rows = -(-len(pictures) // COLUMNS)
+    height, width = pictures.shape[1:3]
+    figure = Figure(figsize=(8.3, 0.7 + rows * (0.5 + 1.3 * min(height / width, 2))), layout="constrained")
+    for place, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).flat):
         axes.axis("off")
-        if place < len(found["pictures"]):
-            axes.imshow(found["pictures"][place], cmap=str(found["greys"]))
-            true, predicted = (plain(str(found[name][place])) for name in ("true", "predicted"))
-            axes.set_title(f"{true} taken for {predicted}", fontsize=9)
+        if place < len(pictures):
+            axes.imshow(pictures[place], cmap=str(found["greys"]))
+            said, true = (short(str(found[name][place]), 12) for name in ("predicted", "true"))
+            sure, of_true = percent(found["probability"][place]), percent(found["of_true"][place])
+            axes.set_title(f"said {said}: {sure}\ntrue {true}: {of_true}", fontsize=SMALLEST)
+    wrong, total = found["counts"]
+    which = "all" if wrong == len(pictures) else f"the {len(pictures)} surest of"
+    figure.suptitle(f"{which} {wrong:,} mistakes in {total:,} test rows: what was predicted, and what is true")
     return figure
+
+
+def percent(share: float) -> str:
+    """With as many digits as tell it from 0 and 1."""
+    if 0 < share < 0.001 or 0.999 < share < 1:
+        return f"{'<' if share < 0.5 else '>'}{0.1 if share < 0.5 else 99.9}%"
+    return f"{100 * share:.3g}%"

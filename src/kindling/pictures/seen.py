@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kindling.data.supervised import SupervisedDataModule
 from kindling.models.base import SupervisedModule
+from kindling.pictures.features import Features, placed
 from kindling.pictures.trace import Trace
 from kindling.population.model import Population
 
@@ -28,6 +29,7 @@ class Seen:
 
     @classmethod
     def of(cls, model: SupervisedModule, data: SupervisedDataModule, trace: Trace) -> "Seen":
+        model.eval()  # no dropout, and statistics of batches stay as they are
         if isinstance(model, Population):
             return cls(model.member(model.best_member), data, trace, model)
         return cls(model, data, trace)
@@ -36,6 +38,11 @@ class Seen:
     def tested(self) -> tuple[Tensor, Tensor]:
         """Predictions (N, ...) of the test rows in their order, and what is true of them."""
         return predict(self.model, self.data.batches("test"))
+
+    @cached_property
+    def features(self) -> Features | None:
+        """Those of a table, and what they are worth to the model; None where the data are no table."""
+        return Features.of(self.model, self.data)
 
     @property
     def classes(self) -> list[str]:
@@ -72,9 +79,3 @@ def predict(
             break
     found, true = torch.cat(predictions)[:num_rows], torch.cat(targets)[:num_rows]
     return found if found.dtype is torch.float64 else found.float(), true
-
-
-def placed(x: Tensor, model: SupervisedModule) -> Tensor:
-    """On the device of the model and in its precision; tokens stay whole numbers."""
-    parameter = next(model.parameters())
-    return x.to(parameter if x.is_floating_point() else parameter.device)
