@@ -18,10 +18,15 @@ log = logging.getLogger(__name__)
 
 
 class Figures(Callback):
-    """Has the run draw its learning curves, and the figures that the model makes of itself, into `run_dir`/figures."""
+    """Has the run draw its learning curves, and the figures that the model makes of itself, into `run_dir`/figures.
 
-    def __init__(self, run_dir: str) -> None:
+    Args:
+        report: its page too, report.html, which shows them beside all else (leave.py).
+    """
+
+    def __init__(self, run_dir: str, report: bool = True) -> None:
         self.run_dir = Path(run_dir)
+        self.report = report
 
 
 def draw_of_run(run_dir: Path, trainer: L.Trainer, model: L.LightningModule, datamodule: Any) -> None:
