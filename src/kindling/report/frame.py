@@ -120,17 +120,15 @@ def table(columns: Sequence[str], rows: Rows, best: Sequence[int] = (), plain: b
     if not rows:
         return ""
     is_number = [any(row[index].value is not None for row in rows) for index in range(len(columns))]
-    head = "".join(
+    names = "".join(
         f"<th{' class=number' * right}>{text(name)}</th>" for name, right in zip(columns, is_number, strict=True)
     )
+    head = f"<thead><tr>{names}</tr></thead>" if any(columns) else ""
     body = "\n".join(
         f"<tr{' class=best' * (place in best)}>{''.join(map(data_cell, row, is_number))}</tr>"
         for place, row in enumerate(rows)
     )
-    return (
-        f"<div class='table{' plain' * plain}'><table><thead><tr>{head}</tr></thead>\n"
-        f"<tbody>{body}</tbody></table></div>\n"
-    )
+    return f"<div class='table{' plain' * plain}'><table>{head}\n<tbody>{body}</tbody></table></div>\n"
 
 
 def data_cell(cell: Cell, right: bool) -> str:

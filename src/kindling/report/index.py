@@ -1,5 +1,6 @@
 """The page over all runs and sweeps of a folder: to find, to sort, and to compare."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from kindling.folders import number, write_whole
 from kindling.report.frame import LINES, Cell, Rows, document, paragraph, section, table, text
 from kindling.report.numbers import duration, moment, short
 from kindling.report.run_folder import Columns, RunFolder, panels, places
-from kindling.report.sweep_folder import SweepFolder
+from kindling.report.sweep_folder import SweepFolder, objective
 
 MOST_POINTS = 100  # of a curve
-FIRST = ("compare", "run", "status", "model", "data", "monitor", "best", "course")
+OF_SWEEPS = ("sweep", "jobs", "objective", "best", "swept", "started")
+FIRST = ("tick", "run", "status", "model", "data", "monitor", "best", "course")
 LAST = ("epochs", "seconds", "started")
 
 
@@ -29,7 +31,7 @@ def write_index(root: str | Path) -> Path:
     runs = [RunFolder(file.parent) for file in root.rglob("summary.json")]
     if not runs:
         raise UserError(f"{root}: is not the folder of a sweep or a run, nor one that holds some")
-    runs.sort(key=lambda run: (str(run.summary.get("started")), str(run.folder)), reverse=True)
+    runs.sort(key=lambda run: (str(run.summary.get("started") or ""), str(run.folder)), reverse=True)
     path = root / "index.html"
     write_whole(path, index_page(root, runs, sweeps(root)))
     return path
@@ -52,7 +54,7 @@ def index_page(root: Path, runs: list[RunFolder], found: list[SweepFolder]) -> s
     body = "".join(
         [
             f"<h1>Runs in {text(root)}</h1>\n{paragraph(written, 'quiet')}",
-            section("Sweeps", table(["sweep", "jobs", "objective", "swept"], [sweep_row(root, of) for of in found])),
+            section("Sweeps", table(OF_SWEEPS, [sweep_row(root, of, runs) for of in found])),
             f"<section id=runs>\n<h2>Runs</h2>\n{CONTROLS}{run_table(root, runs, courses)}</section>\n",
             "<section id=comparison></section>\n",
         ]
@@ -70,12 +72,24 @@ CONTROLS = """<div class="controls">
 """
 
 
-def sweep_row(root: Path, sweep: SweepFolder) -> list[Cell]:
+def sweep_row(root: Path, sweep: SweepFolder, runs: list[RunFolder]) -> list[Cell]:
     goal = ", ".join(f"{name} ({mode})" for name, mode in sweep.objectives.items())
-    jobs = len(sweep.jobs())
+    jobs = [run.summary for run in runs if run.folder.parent == sweep.folder]
+    first, mode = next(iter(sweep.objectives.items()))
+    reached = [objective(summary, first) for summary in jobs if summary["status"] == "completed"]
+    found = [value for value in reached if value is not None and math.isfinite(value)]
+    best = (min if mode == "min" else max)(found, default=None) if len(sweep.objectives) == 1 else None
     name = str(sweep.folder.relative_to(root))
-    link = name if not (sweep.folder / "report.html").exists() else f"{name}/report.html"
-    return [Cell(name, link=link), Cell(str(jobs), jobs), Cell(goal), Cell(", ".join(sweep.space))]
+    link = f"{name}/report.html" if (sweep.folder / "report.html").exists() else f"{name}/"
+    started = min((str(summary.get("started")) for summary in jobs), default="")
+    return [
+        Cell(name, link=link),
+        Cell(str(len(jobs)), len(jobs)),
+        Cell(goal),
+        value_cell(best),
+        Cell(", ".join(sweep.space)),
+        Cell(moment(started)),
+    ]
 
 
 def run_table(root: Path, runs: list[RunFolder], courses: list[Columns]) -> str:

@@ -95,13 +95,20 @@ def failure(error: dict[str, Any]) -> str:
 
 
 def repeat(run: RunFolder) -> str:
-    git, words = part(run.summary, "git"), ["python", "train.py", *run.overrides]
-    asked = shlex.join(word for word in words if not word.startswith("hydra.run.dir="))
+    git, typed = part(run.summary, "git"), str(run.summary.get("command") or "")
+    asked = shlex.join(["python", "train.py", *run.overrides])
+    told = paragraph("As it was typed:", "quiet") + code(typed) if anew(typed) not in ("", asked) else ""
     revision = f"Code: revision {git['revision']}" if git.get("revision") else ""
     changed = ", with changes that were not committed" if git.get("dirty") else ""
-    typed = str(run.summary.get("command") or "")
-    told = paragraph("As it was typed:", "quiet") + code(typed) if typed not in ("", asked) else ""
     return code(asked) + told + paragraph(f"{revision}{changed}. {PLACE}" if revision else PLACE, "quiet")
+
+
+def anew(command: str) -> str:
+    """The command without the folder that it has put its run into."""
+    try:
+        return shlex.join(word for word in shlex.split(command) if not word.startswith("hydra.run.dir="))
+    except ValueError:  # quotes that nothing closes
+        return command
 
 
 def scores(run: RunFolder) -> str:
@@ -169,8 +176,11 @@ def changed(lines: list[Line]) -> list[Line]:
 
 
 def tree(lines: list[Line]) -> str:
-    shown = (f"{'  ' * depth}{f'<mark>{text(words)}</mark>' if on else text(words)}" for depth, words, on in lines)
-    return f'<div class="config"><div>{"</div><div>".join(shown)}</div></div>'
+    shown = (
+        f'<div style="padding-left: {2 * depth}ch">{f"<mark>{text(words)}</mark>" if on else text(words)}</div>'
+        for depth, words, on in lines
+    )
+    return f'<div class="config">{"".join(shown)}</div>'
 
 
 def environment(run: RunFolder) -> Rows:
