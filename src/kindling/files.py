@@ -73,7 +73,10 @@ def read_yaml(path: Path, configs: int = 1) -> Any:
         UserError: where the file is damaged, or no regular one.
         OSError: where there is none.
     """
-    text = read_text(path, configs * MAX_YAML)
+    try:
+        text = read_text(path, configs * MAX_YAML)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is damaged ({error})") from None
     try:
         depth = 0
         for number, event in enumerate(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))):

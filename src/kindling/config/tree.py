@@ -32,25 +32,47 @@ def _composed(config_name: str, overrides: Sequence[str]) -> tuple[dict[str, Any
 
 
 def _branches(node: dict[str, Any], default: Any, before: str) -> Iterator[str]:
-    default = default if isinstance(default, dict) else {}
-    same_class = node.get("_target_") == default.get("_target_")  # of another, the keys that are gone mean nothing
-    keys = [*node, *(key for key in default if same_class and key not in node)]
-    for key in keys:
-        last = key == keys[-1]
-        value, was = node.get(key, NOTHING), default.get(key, NOTHING)
-        text = f"{key}" if isinstance(value, dict) and value else f"{key}: {_text(value)}"
-        if value is NOTHING:
-            text = f"{key}   (left out; default: {_text(was)})"
-        elif was is NOTHING and default:
-            text += "   (not in the default)"
-        elif not isinstance(value, dict) and value != was and default:
-            text += f"   (default: {_text(was)})"
-        first, *rest = textwrap.wrap(printable(text), WIDTH - len(before) - 3, break_on_hyphens=False)
+    keys = list(_compared(node, default))
+    for key, value, was, remark in keys:
+        last = key == keys[-1][0]
+        first, *rest = textwrap.wrap(
+            printable(_line(key, value, remark)), WIDTH - len(before) - 3, break_on_hyphens=False
+        )
         yield f"{before}{'└─' if last else '├─'} {first}"
         stem = f"{before}{'   ' if last else '│  '}"
         yield from (f"{stem}  {line}" for line in rest)
         if isinstance(value, dict):
             yield from _branches(value, was, stem)
+
+
+def marked(node: dict[str, Any], default: Any, depth: int = 0) -> Iterator[tuple[int, str, bool]]:
+    """Lines of a config that is there already: how deep each lies, its text, whether it differs from the default."""
+    for key, value, was, remark in _compared(node, default):
+        yield depth, _line(key, value, remark), bool(remark)
+        if isinstance(value, dict):
+            yield from marked(value, was, depth + 1)
+
+
+def _line(key: str, value: Any, remark: str) -> str:
+    if value is NOTHING:
+        return f"{key}   ({remark})"
+    text = f"{key}" if isinstance(value, dict) and value else f"{key}: {_text(value)}"
+    return f"{text}   ({remark})" if remark else text
+
+
+def _compared(node: dict[str, Any], default: Any) -> Iterator[tuple[str, Any, Any, str]]:
+    """The keys of one level, each with its value, that of the default, and in words how they differ."""
+    default = default if isinstance(default, dict) else {}
+    same_class = node.get("_target_") == default.get("_target_")  # of another, the keys that are gone mean nothing
+    for key in [*node, *(key for key in default if same_class and key not in node)]:
+        value, was, remark = node.get(key, NOTHING), default.get(key, NOTHING), ""
+        if value is NOTHING:
+            remark = f"left out; default: {_text(was)}"
+        elif was is NOTHING and default:
+            remark = "not in the default"
+        elif not isinstance(value, dict) and value != was and default:
+            remark = f"default: {_text(was)}"
+        yield key, value, was, remark
 
 
 def _text(value: Any) -> str:

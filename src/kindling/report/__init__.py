@@ -1,4 +1,7 @@
-"""The report of a sweep, made from its folder alone. Without torch; and one job is added without pandas."""
+"""The pages of a run, of a sweep and of all of them, made from their folders alone.
+
+Without torch; that of a run, and the row of a job, without pandas.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -8,13 +11,27 @@ from kindling.report.sweep_folder import objective
 
 if TYPE_CHECKING:
     from kindling.report.importances import importance
+    from kindling.report.index import write_index
     from kindling.report.pages import write
+    from kindling.report.run_page import write_run
     from kindling.report.tables import best, curves, settings, table
 
-__all__ = ["append", "best", "curves", "importance", "objective", "settings", "table", "write"]
+__all__ = [
+    "append",
+    "best",
+    "curves",
+    "importance",
+    "objective",
+    "settings",
+    "table",
+    "write",
+    "write_index",
+    "write_run",
+]
 
 
-HOME = {"importance": "importances", "write": "pages"}  # of the functions that are not in tables.py
+# Of the functions that are not in tables.py.
+HOME = {"importance": "importances", "write": "pages", "write_index": "index", "write_run": "run_page"}
 
 
 def __dir__() -> list[str]:

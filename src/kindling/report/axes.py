@@ -8,9 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from kindling.report.frame import BLUE, GREY, ORANGE, VERMILLION
 from kindling.report.importances import is_log, is_numeric, spans_decades
 
-JOBS, BEST, PRUNED, FAILED = "tab:blue", "tab:orange", "tab:gray", "tab:red"
+JOBS, BEST, PRUNED, FAILED = BLUE, ORANGE, GREY, VERMILLION
+WIDTH = 4.8  # inches: as wide as a telephone, where their words are still read
+MOST_NUMBERS = 12  # that may stand side by side
 
 Axis = Literal["x", "y"]
 
@@ -19,12 +22,15 @@ class Position:
     """Where the values of a parameter lie on an axis: numbers where they are, categories side by side."""
 
     def __init__(self, fields: dict[str, Any], values: pd.Series) -> None:
-        self.is_category = not is_numeric(values)
-        self.log = not self.is_category and is_log(fields, values)
+        numeric = is_numeric(values)
+        self.log = numeric and is_log(fields, values)
+        self.is_category = not numeric or (not self.log and would_overlap(values))
         self.whole = not self.is_category and bool((values % 1 == 0).all())
         self.is_crowded = len(values) > 30
         self.values = np.unique(values) if not self.is_category else np.array([])
-        self.choices = in_order(fields, values) if self.is_category else []
+        self.choices = list[str]()
+        if self.is_category:
+            self.choices = [written(value) for value in np.unique(values)] if numeric else in_order(fields, values)
 
     def __call__(self, values: pd.Series) -> np.ndarray:
         if not self.is_category:
@@ -53,6 +59,14 @@ class Position:
         """Whether there is room for each value below the axis."""
         at = np.log(self.values) if self.log else self.values
         return 1 < len(at) <= 6 and bool(np.diff(at).min() >= 0.16 * (at[-1] - at[0]))
+
+
+def would_overlap(values: pd.Series) -> bool:
+    """Whether a few numbers, such as 0, 1e-4 and 1e-2, have no room beside each other on a linear axis."""
+    distinct = np.unique(values)
+    if not 2 < len(distinct) <= MOST_NUMBERS:
+        return False
+    return bool(np.diff(distinct).min() < 0.02 * (distinct[-1] - distinct[0]))
 
 
 def in_order(fields: dict[str, Any], values: pd.Series) -> list[str]:

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.colors import LogNorm, Normalize
 
 from kindling.figure import Figure
-from kindling.report.axes import BEST, JOBS, in_order, number, score_axis, shortened, shortened_key, written
+from kindling.report.axes import BEST, JOBS, WIDTH, in_order, number, score_axis, shortened, shortened_key, written
 from kindling.report.importances import is_numeric, spans_decades
 from kindling.report.sweep_folder import SweepFolder
 from kindling.report.tables import best, completed, with_settings
@@ -48,7 +48,7 @@ def pareto_front(sweep: SweepFolder, frame: pd.DataFrame) -> Figure:
     """Two objectives, with the numbers of the jobs of the front where there is room."""
     jobs, front = completed(sweep, frame), best(sweep, frame)
     x, y = sweep.objectives
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.scatter(jobs[x], jobs[y], s=18, c=JOBS, alpha=0.6, linewidths=0, label="completed")
     front = front.sort_values(x)

@@ -1,7 +1,6 @@
 """What a report says, in words and in tables of texts, before it is set as Markdown or as a page."""
 
 import shlex
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,10 @@ import pandas as pd
 
 from kindling.config.sources import split
 from kindling.errors import some
+from kindling.report.about import about
 from kindling.report.axes import number
+from kindling.report.bounds import at_bounds
+from kindling.report.frame import Cell, Rows
 from kindling.report.sweep_folder import SweepFolder, key_of
 from kindling.report.tables import best, scores, settings
 from kindling.text import printable
@@ -19,22 +21,14 @@ UNKNOWN = "(overrides.yaml of this job cannot be read)"
 MOST_WINNERS = 10  # of a front, of which the commands are shown
 
 
-@dataclass
-class Cell:
-    text: str
-    value: float | None = None  # of a number, to sort by
-
-
-Rows = list[list[Cell]]
-
-
 class Contents:
     def __init__(self, sweep: SweepFolder, frame: pd.DataFrame) -> None:
         self.sweep = sweep
         self.frame = frame
         self.best = best(sweep, frame)
         self.winners = [int(job) for job in self.best["job"]]
-        self.remarks = sweep.remarks()
+        self.remarks = [*sweep.remarks(), *at_bounds(sweep, frame)]
+        self.about = about(sweep)
 
     @property
     def headline(self) -> str:
@@ -47,8 +41,7 @@ class Contents:
         others += f", {waiting} not started" * (waiting > 0)
         goal = ", ".join(f"{name} ({mode})" for name, mode in self.sweep.objectives.items())
         jobs = f"{total} job{'s' * (total != 1)}"
-        told = f"{done} of {jobs} completed{others}. Objective: {goal}. Sweep: {self.sweep.option}."
-        return " ".join([told, *self.remarks])
+        return f"{done} of {jobs} completed{others}. Objective: {goal}. Sweep: {self.sweep.option}."
 
     @property
     def command(self) -> str:
@@ -75,7 +68,7 @@ class Contents:
         means = [some(f"{name} {cell.text}" for name, cell in zip(columns, row, strict=True)) for row in rows[:1]]
         best = [line for job in self.shown for line in (self.reached(job), self.command_of(job))]
         return [
-            self.headline,
+            " ".join([self.headline, *self.remarks]),
             *(f"Best mean ± standard deviation over {repeats}: {text}" for text in means),
             self.verdict,
             *best,
@@ -102,7 +95,15 @@ class Contents:
         )
         frame = frame.sort_values(["rank", "unscored", first, "job"], ascending=[True, True, mode == "min", True])
         columns = [name for name in self.frame.columns if name != "error" or frame["error"].notna().any()]
-        return columns, [[cell(value) for value in row] for row in frame[columns].to_numpy(dtype=object).tolist()]
+        rows = [[cell(value) for value in row] for row in frame[columns].to_numpy(dtype=object).tolist()]
+        for job, row in zip(frame["job"], rows, strict=True):
+            row[0].link = self.page_of(int(job))
+        return columns, rows
+
+    def page_of(self, job: int) -> str:
+        """From the folder of the sweep; of a job that has no page, its folder."""
+        page = f"{job}/report.html"
+        return page if (self.sweep.folder / page).exists() else f"{job}/"
 
     def means(self) -> tuple[list[str], Rows]:
         """Nothing unless something repeats the settings."""

@@ -16,6 +16,8 @@ MOST_JOBS = 300  # the time that the analysis takes grows faster than their numb
 def importance(sweep: Sweep, frame: pd.DataFrame | None = None) -> pd.DataFrame:
     """The share of the scores' variance that each parameter explains (functional ANOVA), the largest first.
 
+    What repeats a setting, such as the seed, is none.
+
     Columns `parameter` and the objectives; of completed jobs. Scores that are positive and span two decades count by
     their logarithms. Of many jobs 300 count, drawn at random. Empty where it cannot be told, as of one job or where all
     score the same.
@@ -30,7 +32,7 @@ def importance(sweep: Sweep, frame: pd.DataFrame | None = None) -> pd.DataFrame:
 
 
 def shares_of(sweep: SweepFolder, jobs: pd.DataFrame, name: str) -> dict[str, float]:
-    keys = [key for key in sweep.space if jobs[key].nunique(dropna=False) > 1]
+    keys = [key for key in sweep.settings if jobs[key].nunique(dropna=False) > 1]
     scores = jobs[name].to_numpy()
     if not keys or np.ptp(scores) == 0:
         return {}
@@ -50,7 +52,7 @@ def shares_of(sweep: SweepFolder, jobs: pd.DataFrame, name: str) -> dict[str, fl
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
         except (RuntimeError, ValueError):  # too few jobs, or no variance to explain
             return {}
-    return {key: float(found.get(key, 0)) for key in sweep.space} if np.isfinite(list(found.values())).all() else {}
+    return {key: float(found.get(key, 0)) for key in sweep.settings} if np.isfinite(list(found.values())).all() else {}
 
 
 def distribution(fields: dict[str, Any], values: pd.Series) -> Any:
@@ -70,11 +72,22 @@ def is_numeric(values: pd.Series) -> bool:
 
 
 def is_log(fields: dict[str, Any], values: Any) -> bool:
-    """Whether a parameter is best seen on a log axis: it was drawn so, or a list of its values spans two decades."""
+    """Whether a parameter is best seen on a log axis: it was drawn so, or a list of its values goes up by factors."""
     attributes = fields.get("attributes", {})
     if "log" in attributes:
         return bool(attributes["log"]) and bool((np.asarray(values) > 0).all())
-    return spans_decades(values)
+    return spans_decades(values) or goes_up_by_factors(values)
+
+
+def goes_up_by_factors(values: Any) -> bool:
+    """Whether steps between the positive `values` are more alike as factors than as differences; of two a decade is."""
+    distinct = np.unique(np.asarray(values, dtype=float))
+    if len(distinct) < 2 or distinct[0] <= 0:
+        return False
+    if len(distinct) == 2:
+        return bool(distinct[1] >= 10 * distinct[0] * (1 - 1e-9))
+    steps, factors = np.diff(distinct), np.diff(np.log(distinct))
+    return bool(distinct[-1] >= 4 * distinct[0] and factors.max() / factors.min() < steps.max() / steps.min())
 
 
 def spans_decades(values: Any) -> bool:

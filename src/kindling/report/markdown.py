@@ -7,7 +7,8 @@ MOST_ROWS = 100
 
 def markdown(contents: Contents) -> str:
     means, jobs = sections(contents)
-    parts = [f"# {escaped(contents.sweep.name)}", escaped(contents.headline), f"```\n{contents.command}\n```"]
+    told = [" ".join([contents.headline, *contents.remarks]), *contents.about]
+    parts = [f"# {escaped(contents.sweep.name)}", *map(escaped, told), f"```\n{contents.command}\n```"]
     parts += section(contents, *means)
     parts += [f"## {contents.verdict}" if contents.winners else contents.verdict]
     for job in contents.shown:

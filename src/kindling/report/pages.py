@@ -6,12 +6,13 @@ from kindling.containment import check_contained
 from kindling.folders import write_whole
 from kindling.report.contents import Contents
 from kindling.report.figures import figures
+from kindling.report.job_curves import job_curves
 from kindling.report.markdown import markdown
-from kindling.report.page import page
 from kindling.report.rows import rebuild
+from kindling.report.sweep_page import sweep_page
 from kindling.report.tables import Sweep, framed, opened
 
-DPI = 120
+DPI = 160
 
 
 def write(sweep: Sweep) -> Contents:
@@ -35,5 +36,5 @@ def write(sweep: Sweep) -> Contents:
         for name, _, png in pictures:
             write_whole(folder / f"{name}.png", png)
         write_whole(sweep.folder / "table.md", markdown(contents))
-        write_whole(sweep.folder / "report.html", page(contents, pictures))
+        write_whole(sweep.folder / "report.html", sweep_page(contents, pictures, job_curves(sweep, contents.frame)))
     return contents

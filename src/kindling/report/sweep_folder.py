@@ -1,6 +1,7 @@
 """The folder of a sweep: what was asked for, and its jobs. Any file of a job may be missing or damaged."""
 
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,11 @@ class SweepFolder:
         self.option = record.sweep
         self.objectives = record.objectives
         self.n_trials = record.n_trials
-        self.space = {bare(key): json.loads(text) for key, text in record.space.items()}
+        given = {key_of(text): text for text in record.command}
+        self.space = {
+            bare(key): without_range(json.loads(text)) if is_list(given.get(bare(key))) else json.loads(text)
+            for key, text in record.space.items()
+        }
 
     @property
     def table(self) -> Path:
@@ -136,6 +141,17 @@ def swept_values(overrides: list[str], keys: list[str]) -> dict[str, Any]:
     """The value of each swept key, where the overrides have one; the last one wins, as with Hydra."""
     texts = {key_of(text): text for text in overrides}
     return {key: parsed(texts[key]) if key in texts else None for key in keys}
+
+
+def is_list(override: str | None) -> bool:
+    """Whether its values stand in the command one by one, and are not drawn from a range."""
+    return override is not None and not re.search(r"\b(interval|range)\(", override)
+
+
+def without_range(fields: dict[str, Any]) -> dict[str, Any]:
+    """Of listed numbers the study knows the least and the largest, which are no bounds of anything."""
+    of_a_range = ("low", "high", "log", "step")
+    return {**fields, "attributes": {k: v for k, v in fields["attributes"].items() if k not in of_a_range}}
 
 
 def key_of(override: str) -> str:

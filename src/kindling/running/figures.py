@@ -33,10 +33,17 @@ class Figures(Callback):
 
     Args:
         format: png, svg or pdf, or several of them.
+        report: its page too, report.html, which shows them beside all else (leave.py).
     """
 
-    def __init__(self, run_dir: str, format: str | Sequence[str] = "png") -> None:  # noqa: A002  # as matplotlib has it
+    def __init__(
+        self,
+        run_dir: str,
+        format: str | Sequence[str] = "png",  # noqa: A002  # as matplotlib has it
+        report: bool = True,
+    ) -> None:
         self.run_dir = Path(run_dir)
+        self.report = report
         self.formats = [format] if isinstance(format, str) else list(format)
         if unknown := [kind for kind in self.formats if kind not in FORMATS]:
             raise UserError(f"callbacks.figures.format={unknown[0]}: should be one of {', '.join(FORMATS)}")

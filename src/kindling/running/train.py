@@ -25,7 +25,7 @@ from kindling.reopening.run import Run
 from kindling.running import facts
 from kindling.running.best import best_weights
 from kindling.running.build import Parts, build
-from kindling.running.leave import leave
+from kindling.running.leave import leave, page_of_stopped
 from kindling.running.log import log_to
 from kindling.running.loggers import finished_loggers
 from kindling.running.outlook import Outlook
@@ -66,10 +66,12 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
     lock = locked(run_dir) if rank() == 0 else nullcontext()
     with lock, log_to(run_dir), finished_loggers():
         kept = kept_where_refused(run_dir) if resume else nullcontext()
-        with kept, open_summary(cfg, asked, bool(resume)) as summary, exit_codes():
-            parts = run(cfg, asked, before, callbacks, summary)
+        with kept:
+            opened = open_summary(cfg, asked, bool(resume))
+            with page_of_stopped(cfg), opened as summary, exit_codes():
+                parts = run(cfg, asked, before, callbacks, summary)
         with exit_codes():
-            leave(run_dir, parts, draw)
+            leave(cfg, parts, draw)
     return Run(run_dir)
 
 

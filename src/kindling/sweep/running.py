@@ -185,3 +185,5 @@ def draw_best(folder: Path) -> None:
             with suppress(UserError), no_less_than(logging.ERROR, "kindling"):
                 run = Run(run_dir)
                 figures.draw(run_dir, run.model, run.datamodule, figures.trace_in(run.content))
+            if (run_dir / "report.html").exists():
+                report.write_run(run_dir)  # with them

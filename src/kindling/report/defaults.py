@@ -1,0 +1,46 @@
+"""What differs in the config of a run from that of a bare `python train.py`."""
+
+from functools import cache
+from typing import Any
+
+from hydra import compose
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from kindling.config.places import located
+from kindling.config.sources import Source
+from kindling.config.tree import marked
+
+RUN = "{run_dir}"  # in the values of the defaults
+
+
+def marked_config(config: dict[str, Any]) -> list[tuple[int, str, bool]]:
+    """A line a key: how deep it lies, its text, whether it differs. Where conf/ cannot be composed, none is marked."""
+    try:
+        default = in_place(defaults(), str(config.get("run_dir")))
+    except Exception:  # whatever is wrong with conf/ today: the page is of a run that has been
+        default = {}
+    return list(marked(config, default))
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """With their interpolations resolved as a run records them, where they can be."""
+    with Source().opened():
+        cfg = compose("train")
+    cfg.run_dir = RUN
+    for key in [key for key in cfg if OmegaConf.is_config(cfg[key])]:
+        try:
+            OmegaConf.resolve(cfg[key])
+        except OmegaConfBaseException:  # by what a run alone has
+            continue
+    plain: Any = OmegaConf.to_container(cfg)
+    plain.pop("sweep", None)
+    return plain
+
+
+def in_place(value: Any, run_dir: str, key: str = "") -> Any:
+    """With the folder of the run, and places as absolute paths."""
+    if isinstance(value, dict):
+        return {name: in_place(item, run_dir, f"{key}.{name}".lstrip(".")) for name, item in value.items()}
+    return located(key, value.replace(RUN, run_dir) if isinstance(value, str) else value)
