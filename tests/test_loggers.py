@@ -269,13 +269,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with MLflow's store, of a run that was killed and has gone on, and of one that has failed."""
     pytest.importorskip("mlflow", reason="an extra: pip install 'kindling[mlflow]'")
     folder = tmp_path_factory.mktemp("mlflow")
-    keys = ["logger=mlflow", f"logger.mlflow.save_dir={folder}"]
+    keys = ["scheduler=constant", "logger=mlflow", f"+logger.mlflow.save_dir={folder}"]
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="killed"):
         patch.chdir(folder)
         train(compose([*KEPT, *keys, f"run_dir={folder}/killed"]), [Killed()])
     with pytest.raises(OSError, match="killed"):
         train(compose([*KEPT, *keys, f"run_dir={folder}/resumed"]), [Killed()])
-    more = ["trainer.max_epochs=5", f"logger.mlflow.save_dir={folder}"]
+    more = ["trainer.max_epochs=5", f"+logger.mlflow.save_dir={folder}"]
     train(compose([f"resume={folder}/resumed", *more]))
     return folder
 
@@ -303,9 +303,11 @@ def test_mlflow_holds_the_run_once_with_its_course_and_what_it_leaves(store: Pat
     assert [file.path for file in client.list_artifacts(run.info.run_id, "model")] == ["model/best.ckpt"]
 
 
-def test_mlflow_that_is_not_installed_is_told_with_the_command_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_that_is_not_installed_is_told_with_the_command_that_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from kindling.running.loggers import mlflow
 
     monkeypatch.setattr(mlflow, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"^logger=mlflow: is not installed; pip install -e '\.\[mlflow\]' does so$"):
-        train(compose(["model=xor", "logger=mlflow", "run_dir=unused"]))
+        train(compose(["model=xor", "logger=mlflow", f"run_dir={tmp_path / 'run'}"]))

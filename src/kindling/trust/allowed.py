@@ -84,6 +84,6 @@ FUNCTIONS = {
         *("save_dir", "project", "name", "id", "group", "job_type", "tags", "notes", "mode", "histograms", "model"),
         "finish_timeout",
     },
-    "kindling.running.loggers.mlflow_logger": {"save_dir", "run_dir", "experiment", "name", "group", "id", "model"},
+    "kindling.running.loggers.mlflow_logger": {"run_dir", "experiment", "name", "group", "id", "model"},
 }
 EXCLUDED = {"torchvision.transforms.v2._misc.Lambda"}  # calls what it is given

@@ -18,7 +18,8 @@ from kindling.errors import shown
 from kindling.folders import read_summary
 from kindling.process import rank
 from kindling.running.loggers import wandb
-from kindling.running.loggers.wandb import wandb_logger as wandb_logger  # configs name it here
+from kindling.running.loggers.mlflow import mlflow_logger as mlflow_logger  # configs name them here
+from kindling.running.loggers.wandb import wandb_logger as wandb_logger
 
 if TYPE_CHECKING:
     from kindling.config.asked import Asked
@@ -28,12 +29,6 @@ log = logging.getLogger(__name__)
 
 CONTINUED = ("kindling.running.loggers.wandb_logger", "kindling.running.loggers.mlflow_logger")
 OPEN: list[Any] = []  # the loggers of the run of this process, as W&B keeps its own
-
-
-def mlflow_logger(*args: Any, **kwargs: Any) -> Any:
-    from kindling.running.loggers.mlflow import mlflow_logger
-
-    return mlflow_logger(*args, **kwargs)
 
 
 def same_run(node: DictConfig, version: str | None) -> dict[str, str]:

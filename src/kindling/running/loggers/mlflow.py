@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -47,7 +48,8 @@ class MLflow(MLFlowLogger):
         if self.has_failed:
             return
         try:
-            getattr(self.experiment, call)(self.run_id, *args, **kwargs)
+            with quiet():
+                getattr(self.experiment, call)(self.run_id, *args, **kwargs)
         except Exception as error:  # whatever a store or a server raises
             self.has_failed = True
             reason = shown(f"{type(error).__name__}: {error}", 200)
@@ -59,7 +61,8 @@ class MLflow(MLFlowLogger):
         from mlflow.entities import Param, RunTag
 
         texts = {key: str(value)[:LONGEST] for key, value in flat(params)}
-        known = dict(self.experiment.get_run(self.run_id).data.params)
+        with quiet():
+            known = dict(self.experiment.get_run(self.run_id).data.params)
         new = [Param(key, value) for key, value in texts.items() if key not in known]
         for start in range(0, len(new), AT_ONCE):
             self.tell("log_batch", params=new[start : start + AT_ONCE])
@@ -102,8 +105,8 @@ class MLflow(MLFlowLogger):
 
 
 def mlflow_logger(
-    save_dir: str,
     run_dir: str,
+    save_dir: str = "outputs",
     experiment: str = "kindling",
     tracking_uri: str | None = None,
     name: str | None = None,
@@ -165,7 +168,8 @@ def quiet() -> Iterator[None]:
     import mlflow  # noqa: F401  # which sets levels of its own
 
     levels = {"mlflow": logging.WARNING, "alembic": logging.WARNING, "lightning.pytorch.loggers.mlflow": logging.ERROR}
-    with ExitStack() as stack:
+    with ExitStack() as stack, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what MLflow's own packages will no longer do
         for name, level in levels.items():
             stack.enter_context(no_less_than(level, name))
         yield
