@@ -1,8 +1,11 @@
 """The record of a run and its loggers: one row an epoch, one W&B run a job, and the same numbers in both."""
 
+import csv
 import json
 import math
-import struct
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from conftest import Finished, Process
+from kindling import compose, train
 from kindling.errors import UserError
 from kindling.process import quiet
+from kindling.running.callbacks import Late
 from kindling.running.record import Record
 from kindling.running.watched import Monitors, Watched
+from wandb_file import Held, read
 
 
 class Net(L.LightningModule):
@@ -125,58 +131,183 @@ def test_a_monitor_that_is_not_logged_ends_the_run_once_all_has_been(tmp_path: P
     assert recorded(tmp_path, monitor=None, max_epochs=1)
 
 
-def records(path: Path) -> Iterator[bytes]:
-    """The records of a .wandb file: a header of 7 bytes, then LevelDB's log format in blocks of 32 KiB.
-
-    Format: https://github.com/google/leveldb/blob/main/doc/log_format.md
-    """
-    content, position, parts = path.read_bytes(), 7, []
-    while position + 7 <= len(content):
-        if 2**15 - position % 2**15 < 7:
-            position += 2**15 - position % 2**15
-            continue
-        _, length, kind = struct.unpack("<IHB", content[position : position + 7])
-        parts.append(content[position + 7 : position + 7 + length])
-        position += 7 + length
-        if kind in (1, 4):  # a whole record, or the last part of one
-            yield b"".join(parts)
-            parts = []
+KEPT = ["model=xor", "trainer=cpu", "trainer.max_epochs=4", "data.num_repeats=3"]
+Run = Callable[..., Finished]
 
 
-def wandb_history(folder: Path) -> pd.DataFrame:
-    """The metrics of an offline run, one row an epoch."""
-    from wandb.proto.wandb_internal_pb2 import Record
+class Killed(Late):
+    """As by a power cut in the third epoch, when its row has been written and its checkpoint has not."""
 
-    (path,) = folder.glob("wandb/offline-run-*/*.wandb")
-    rows: dict[int, dict[str, float]] = {}
-    for record in map(Record.FromString, records(path)):
-        row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
-        if "epoch" in row and not any(key.startswith("test/") for key in row):
-            rows.setdefault(row["epoch"], {}).update(row)
-    return pd.DataFrame(rows.values())
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == 2:
+            raise OSError("killed")
 
 
-def test_the_jobs_of_a_multirun_are_wandb_runs_of_their_own(start: Callable[..., Process], tmp_path: Path) -> None:
-    command = ["-m", "model=xor", "seed=0,1", "trainer.max_epochs=3", "logger=wandb", "trainer=cpu"]
-    done = start(*command, f"hydra.sweep.dir={tmp_path / 'sweep'}").wait()
-    assert done.code == 0, done.text
-    ids = []
-    for job in ("0", "1"):
-        finished = Finished(tmp_path / "sweep" / job)
-        table, history = pd.read_csv(finished.folder / "metrics.csv"), wandb_history(finished.folder)
-        assert len(table) == 3
-        columns = table.columns.drop("step")  # W&B counts steps of its own
-        pd.testing.assert_frame_equal(table[columns], history[columns], check_dtype=False)
-        ids.append(finished.summary["loggers"]["wandb"])
-        assert next(finished.folder.glob("wandb/offline-run-*")).name.endswith(ids[-1])
-        assert f"to upload the run: wandb sync {finished.folder}/wandb/offline-run-*" in done.text
-    assert len(set(ids)) == 2
-    assert Finished(tmp_path / "sweep" / "0").summary["seed"] == 0
-    assert Finished(tmp_path / "sweep" / "1").summary["seed"] == 1
+def killed_and_resumed(folder: Path, *overrides: str) -> Finished:
+    with pytest.raises(OSError, match="killed"):
+        train(compose([*KEPT, *overrides, f"run_dir={folder}"]), [Killed()])
+    train(compose([f"resume={folder}"]))
+    return Finished(folder)
 
 
-def test_tensorboard_writes_its_events(run: Callable[..., Finished]) -> None:
+def rows_of(folder: Path) -> list[dict[str, float]]:
+    """Those of metrics.csv, without what is empty."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def in_wandb(folder: Path) -> list[Held]:
+    return [read(path) for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"))]
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    """A run that was killed and has gone on, with all loggers that are here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_MODE", "offline")
+        yield killed_and_resumed(tmp_path_factory.mktemp("loggers") / "run", "logger=[csv,wandb,tensorboard]")
+
+
+def test_wandb_holds_the_history_to_the_digit_also_of_a_run_that_goes_on(resumed: Finished) -> None:
+    first, second = in_wandb(resumed.folder)
+    assert first.run == second.run
+    assert first.run["id"] == resumed.summary["loggers"]["wandb"]
+    assert first.course + second.course == rows_of(resumed.folder)
+    steps = [row["_step"] for row in first.history + second.history]
+    assert steps == sorted(set(steps))  # W&B's own count goes on where it was
+    assert (first.exit_code, second.exit_code) == (1, 0)
+    assert first.axes["*"] == first.axes["val/loss"] == "step"
+
+
+def test_wandb_holds_what_the_run_is_and_how_it_ended(resumed: Finished) -> None:
+    first, second = in_wandb(resumed.folder)
+    summary = resumed.summary
+    assert first.run["name"] == f"{resumed.folder.parent.name}/run"
+    assert (first.run["project"], first.run["job_type"], first.run["tags"]) == ("kindling", "train", ["xor"])
+    assert first.config["optimizer"]["lr"] == 0.1
+    assert first.config["git"] == summary["git"]
+    held, monitor = second.summary, summary["monitor"]
+    assert held["best/val/loss"] == monitor["best"]
+    assert (held["best/epoch"], held["epoch"], held["parameters"]) == (monitor["epoch"], 3, 17)
+    assert held["val/loss"]["last"] == rows_of(resumed.folder)[-1]["val/loss"]
+    assert {name: held[name] for name in summary["metrics"]} == pytest.approx(summary["metrics"], abs=0)
+
+
+def test_wandb_holds_what_the_run_leaves(resumed: Finished) -> None:
+    (held,) = in_wandb(resumed.folder)[1:]
+    files = next(iter(reversed(sorted(resumed.folder.glob("wandb/offline-run-*/files")))))
+    for path in resumed.folder.glob("figures/*.png"):
+        assert (files / held.summary[f"figures/{path.stem}.path"]).read_bytes() == path.read_bytes()
+    table = json.loads((files / held.summary["predictions.path"]).read_text())
+    assert table["columns"] == ["row", "x0", "x1", "label", "prediction", "probability", "wrong"]
+    assert len(table["data"]) == 4
+    name = f"model-{held.run['id']}"
+    aliases, manifest = held.artifacts[name]
+    assert {"best", "last"} <= set(aliases)
+    assert manifest == {"best.ckpt": str(resumed.folder / "checkpoints" / "best.ckpt")}
+    staged = held.artifacts[f"run-{held.run['id']}-predictions"][1].values()
+    assert all(Path(path).is_relative_to(resumed.folder) and Path(path).exists() for path in staged)
+
+
+def events(folder: Path) -> Any:
     pytest.importorskip("tensorboard", reason="an extra: pip install 'kindling[tensorboard]'")
-    done = run("model=xor", "logger=tensorboard", "trainer.max_epochs=1")
-    assert list(done.folder.glob("tensorboard/events.*"))
-    assert len(pd.read_csv(done.folder / "metrics.csv")) == 1
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    held = EventAccumulator(str(folder / "tensorboard"), {"images": 0, "scalars": 0}, purge_orphaned_data=False)
+    return held.Reload()
+
+
+def hyperparameters(held: Any) -> tuple[list[dict[str, Any]], list[int]]:
+    """Of each start of the run, and how it ended each time."""
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    starts, ends = [], []
+    for path in sorted(Path(held.path).glob("events.*")):
+        from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                content = value.metadata.plugin_data.content
+                if value.tag == metadata.SESSION_START_INFO_TAG:
+                    start = HParamsPluginData.FromString(content).session_start_info
+                    found = {name: getattr(v, v.WhichOneof("kind")) for name, v in start.hparams.items()}
+                    starts.append(found)
+                elif value.tag == metadata.SESSION_END_INFO_TAG:
+                    ends.append(HParamsPluginData.FromString(content).session_end_info.status)
+    return starts, ends
+
+
+def test_tensorboard_holds_every_point_once_and_what_the_run_leaves(resumed: Finished) -> None:
+    held, rows = events(resumed.folder), rows_of(resumed.folder)
+    for name in rows[0].keys() - {"step"}:
+        points = [(event.step, event.value) for event in held.Scalars(name)]
+        assert points == [(row["step"], pytest.approx(row[name], rel=1e-7)) for row in rows]  # in single precision
+    monitor = resumed.summary["monitor"]
+    (best,) = held.Scalars("best/val/loss")
+    assert (best.step, best.value) == (monitor["step"], pytest.approx(monitor["best"], rel=1e-7))
+    assert [event.value for event in held.Scalars("test/loss")] == [
+        pytest.approx(resumed.summary["metrics"]["test/loss"], rel=1e-7)
+    ]
+    assert set(held.Tags()["images"]) == {f"figures/{path.stem}" for path in resumed.folder.glob("figures/*.png")}
+    assert held.Tags()["graph"]
+    assert "hp_metric" not in held.Tags()["scalars"]
+
+
+def test_tensorboard_holds_what_was_asked_for_and_how_the_run_ended(resumed: Finished) -> None:
+    starts, ends = hyperparameters(events(resumed.folder))
+    assert starts[0] == {"model": "xor", "data": "xor", "seed": 0, "trainer": "cpu"} | {
+        "trainer.max_epochs": 4,
+        "data.num_repeats": 3,
+    }
+    assert starts[1] == starts[0]
+    assert ends == [2, 1]  # failure, success
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with MLflow's store, of a run that was killed and has gone on, and of one that has failed."""
+    pytest.importorskip("mlflow", reason="an extra: pip install 'kindling[mlflow]'")
+    folder = tmp_path_factory.mktemp("mlflow")
+    keys = ["scheduler=constant", "logger=mlflow", f"+logger.mlflow.save_dir={folder}"]
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="killed"):
+        patch.chdir(folder)
+        train(compose([*KEPT, *keys, f"run_dir={folder}/killed"]), [Killed()])
+    with pytest.raises(OSError, match="killed"):
+        train(compose([*KEPT, *keys, f"run_dir={folder}/resumed"]), [Killed()])
+    more = ["trainer.max_epochs=5", f"+logger.mlflow.save_dir={folder}"]
+    train(compose([f"resume={folder}/resumed", *more]))
+    return folder
+
+
+def test_mlflow_holds_the_run_once_with_its_course_and_what_it_leaves(store: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client, folder = MlflowClient(f"sqlite:///{store}/mlflow.db"), store / "resumed"
+    (experiment,) = client.search_experiments(filter_string="name = 'kindling'")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {f"{store.name}/killed", f"{store.name}/resumed"}
+    assert runs[f"{store.name}/killed"].info.status == "FAILED"
+    run, rows = runs[f"{store.name}/resumed"], rows_of(folder)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_id == Finished(folder).summary["loggers"]["mlflow"]
+    assert (run.data.params["optimizer.lr"], run.data.params["trainer.max_epochs"]) == ("0.1", "4")
+    assert run.data.tags["resumed.trainer.max_epochs"] == "5"
+    assert [row["epoch"] for row in rows] == [0, 1, 2, 3, 4]
+    for name in rows[0].keys() - {"step"}:
+        history = [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+        assert history == [(row["step"], row[name]) for row in rows]
+    assert run.data.metrics["test/loss"] == Finished(folder).summary["metrics"]["test/loss"]
+    figures = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "figures")}
+    assert figures == {path.name for path in folder.glob("figures/*.png")}
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "model")] == ["model/best.ckpt"]
+
+
+def test_mlflow_that_is_not_installed_is_told_with_the_command_that_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from kindling.running.loggers import mlflow
+
+    monkeypatch.setattr(mlflow, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^logger=mlflow: is not installed; pip install -e '\.\[mlflow\]' does so$"):
+        train(compose(["model=xor", "logger=mlflow", f"run_dir={tmp_path / 'run'}"]))

@@ -86,7 +86,7 @@ def message(*argv: str) -> str:
         (["-sc", "install=foo"], "error: --shell-completion: goes with install=SHELL"),
         (["--info", "defaults", "model=mpl"], "error: model=mpl: no such option; did you mean mlp?"),
         (["scheduler=null"], "error: scheduler=null: no such option (scheduler is one of constant, cosine, "),
-        (["logger=[]"], "error: logger=[]: no such option (logger is one of none, tensorboard, wandb)"),
+        (["logger=[]"], "error: logger=[]: no such option (logger is one of csv, mlflow, none, tensorboard, wandb)"),
         (["-m", "seed=0,1", "hydra.sweep.dir=/dev/null/x"], "error: hydra.sweep.dir=/dev/null/x: cannot be written to"),
         (["hydra.run.dir=/dev/null/x"], "error: hydra.run.dir=/dev/null/x: cannot be written to (Not a directory)"),
     ],

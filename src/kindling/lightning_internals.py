@@ -86,6 +86,22 @@ def fresh(trainer: L.Trainer) -> dict[str, float]:
     return values
 
 
+def leave_epochs_to_the_record(trainer: L.Trainer) -> None:
+    """Have Lightning itself log what is of a step, at the optimizer steps done; rows of epochs come from the record."""
+    connector: Any = trainer._logger_connector
+    as_usual = connector.log_metrics
+
+    def log_metrics(metrics: dict[str, Any], step: int | None = None) -> None:
+        if connector._first_loop_iter is None:
+            connector._logged_metrics.update(metrics)
+        elif step is None and "step" not in metrics and metrics:
+            as_usual({"epoch": trainer.current_epoch, **metrics}, trainer.global_step)
+        else:
+            as_usual(metrics, step)
+
+    connector.log_metrics = log_metrics
+
+
 def best_of_metrics(trainer: L.Trainer) -> dict[str, str]:
     """Whether the most or the least is best, by the metrics that the active loop has logged as objects."""
     results: Any = trainer._results

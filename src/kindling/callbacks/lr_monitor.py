@@ -19,5 +19,13 @@ class LearningRateMonitor(callbacks.LearningRateMonitor):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._before = state_dict["rates"]
 
+    def on_train_epoch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Looks at the rates. The loggers get them with the row of the epoch, and not in one of their own."""
+        loggers, trainer.loggers = trainer.loggers, []
+        try:
+            super().on_train_epoch_start(trainer, *args, **kwargs)
+        finally:
+            trainer.loggers = loggers
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         pl_module.log_dict(self.state_dict()["rates"])

@@ -38,6 +38,7 @@ from kindling.data.base import InMemoryDataModule
 from kindling.data.setup import attribute, make_datamodule, set_up_where_told
 from kindling.data.tabular import TabularDataModule
 from kindling.errors import UserError, listed
+from kindling.lightning_internals import leave_epochs_to_the_record
 from kindling.models.base import SupervisedModule
 from kindling.models.build import model_maker
 from kindling.population.build import populate
@@ -131,6 +132,7 @@ def make_trainer(cfg: DictConfig, callbacks: Sequence[Callback], logger_ids: Map
     all_callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     all_callbacks += late  # which Lightning would take for checkpoints
     all_callbacks.sort(key=lambda callback: isinstance(callback, ProgressBar) - isinstance(callback, Monitors))
+    leave_epochs_to_the_record(trainer)
     if not trainer.loggers and any(isinstance(callback, ASK_FOR_A_LOGGER) for callback in callbacks):
         trainer.loggers = [DummyLogger()]  # they refuse to run without one
     if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # else it is the user's choice, or the accelerator's

@@ -12,16 +12,17 @@ from kindling.errors import Refused
 from kindling.process import rank
 from kindling.running import figures
 from kindling.running.build import Parts
+from kindling.running.loggers import hand_over
 
 log = logging.getLogger(__name__)
 
-
 def leave(cfg: DictConfig, parts: Parts, draw: bool) -> None:
-    """The pictures of the run, where it draws any, and its page, which shows them."""
+    """The pictures of the run, where it draws any; its page, which shows them; and to its loggers all of that."""
     run_dir = Path(cfg.run_dir)
     if draw and rank() == 0:
         figures.draw_of_run(run_dir, parts.trainer, parts.model, parts.datamodule)
     leave_page(cfg)
+    hand_over(run_dir, parts)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ class Record(Late):
     """A row when an epoch ends, and when a validation within one does: `epoch`, `step` (optimizer steps done) and what
     was logged since the one before.
 
+    The loggers are handed each row too; of those that are dropped they have the first, and get no second one.
+
     It comes before all checkpoints, so that none knows of a row that is not in the file; a run that goes on drops the
     rows that its checkpoint does not know.
     """
@@ -30,6 +32,7 @@ class Record(Late):
         self.num_rows = 0
         self.last: dict[str, Any] = {}
         self.pending: dict[str, float] = {}  # of the validation that comes with the end of the epoch
+        self.handed = (-1, -1)  # epoch and step of the last row that loggers have
         self.places: dict[str, tuple[int, int]] = {}  # epoch and step at which each score was measured last
 
     def state_dict(self) -> dict[str, Any]:
@@ -43,7 +46,9 @@ class Record(Late):
         if self._writes(trainer):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._writes(trainer) and self.path.exists():
-            self._write(self._rows()[: self.num_rows])
+            rows = self._rows()
+            self.handed = max([(int(row["epoch"]), int(row["step"])) for row in rows], default=self.handed)
+            self._write(rows[: self.num_rows])
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.sanity_checking:
@@ -76,6 +81,21 @@ class Record(Late):
         self.last = {**self.last, **row} if again else row
         if not self._writes(trainer):
             return
+        self._record(row, again)
+        self._hand_over(trainer, row)
+
+    def _hand_over(self, trainer: L.Trainer, row: dict[str, Any]) -> None:
+        place = (int(row["epoch"]), int(row["step"]))
+        if place <= self.handed and trainer.state.fn == "fit":
+            return
+        scores = {name: value for name, value in row.items() if name != "step"}
+        for logger in trainer.loggers:
+            logger.log_metrics(scores, step=place[1])
+            if abilities.offers(logger, "log_weights"):
+                logger.log_weights(trainer.lightning_module, place[1])  # type: ignore[attr-defined]
+            logger.save()
+
+    def _record(self, row: dict[str, Any], again: bool) -> None:
         check_still_held()
         exists = self.path.exists()
         if again or not exists or not set(self._columns()).issuperset(row):

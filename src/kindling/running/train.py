@@ -27,7 +27,7 @@ from kindling.running.best import best_weights
 from kindling.running.build import Parts, build
 from kindling.running.leave import leave, page_of_stopped
 from kindling.running.log import log_to
-from kindling.running.loggers import finished_loggers
+from kindling.running.loggers import begin_logging, finished_loggers
 from kindling.running.outlook import Outlook
 from kindling.running.resumed import Before, budget_for, go_on, take_up
 from kindling.running.summary import Summary, kept_where_refused, open_summary, refused, write_config
@@ -64,7 +64,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
         raise UserError(f"train=false: resume={resume} trains on; init_from={resume} measures its weights")
     run_dir = Path(cfg.run_dir)
     lock = locked(run_dir) if rank() == 0 else nullcontext()
-    with lock, log_to(run_dir), finished_loggers():
+    with lock, log_to(run_dir), finished_loggers(run_dir):
         kept = kept_where_refused(run_dir) if resume else nullcontext()
         with kept:
             opened = open_summary(cfg, asked, bool(resume))
@@ -81,6 +81,7 @@ def run(cfg: DictConfig, asked: Asked, before: Before, callbacks: Sequence[Callb
         with refused() if summary["resumed"] else nullcontext():
             parts = set_up(cfg, asked, before, callbacks, summary.get("loggers", {}))
         summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
+        begin_logging(parts.trainer.loggers, asked, summary)
         log.info(facts.headline(summary))
         if not before.checkpoint:
             begin(cfg, parts)

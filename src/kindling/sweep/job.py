@@ -87,6 +87,9 @@ class Job:
 
         if is_unfinished(Path(self.cfg.run_dir)):  # by the same job, which was killed or failed
             self.cfg.resume = self.cfg.run_dir
+        for node in self.cfg.logger.values():
+            if "group" in node and node.group is None:
+                node.group = str(self.settings["name"])
         with self.recorded():
             try:
                 return train(self.cfg, self.callbacks(), draw=False, checked=True).score

@@ -81,7 +81,9 @@ FUNCTIONS = {
     "kindling.models.schedulers.warmup_linear": {"_partial_", "total_steps", "warmup", "end_factor"},
     "kindling.models.schedulers.sequence": {"_partial_", "total_steps", "schedulers", "lengths"},
     "kindling.running.loggers.wandb_logger": {
-        *("save_dir", "project", "name", "id", "group", "job_type", "tags", "notes", "mode"),
+        *("save_dir", "project", "name", "id", "group", "job_type", "tags", "notes", "mode", "histograms", "model"),
+        "finish_timeout",
     },
+    "kindling.running.loggers.mlflow_logger": {"run_dir", "experiment", "name", "group", "id", "model"},
 }
 EXCLUDED = {"torchvision.transforms.v2._misc.Lambda"}  # calls what it is given
