@@ -16,9 +16,7 @@ from kindling.errors import some
 from kindling.folders import SPREADS
 from kindling.lightning_internals import latest
 from kindling.population.model import Population
-from kindling.running.callbacks import of_kind
 from kindling.running.ending import ending
-from kindling.running.watch import Watch
 
 if TYPE_CHECKING:
     from kindling.running.best import Best
@@ -72,12 +70,6 @@ def after_training(cfg: DictConfig, parts: "Parts", best: "Best") -> dict[str, A
 def count_parameters(model: L.LightningModule) -> int:
     """Those that are there: some layers are only made by configure_model, or by the first batch."""
     return sum(p.numel() for p in model.parameters() if not is_lazy(p))
-
-
-def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
-    """That the model was trained on, where they can be counted."""
-    (watch,) = of_kind(trainer, Watch)
-    return int(model.num_samples) if abilities.offers(model, "progress") else watch.num_samples  # type: ignore[arg-type]
 
 
 def headline(summary: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ from kindling.running.outlook import Outlook
 from kindling.running.resumed import Before, budget_for, go_on, take_up
 from kindling.running.summary import Summary, kept_where_refused, open_summary, refused, write_config
 from kindling.running.testing import test
+from kindling.running.watch import num_samples
 from kindling.trust.targets import unknown_packages
 
 log = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ def begin(cfg: DictConfig, parts: Parts) -> None:
 
 
 def summarise_data(summary: dict[str, Any], parts: Parts) -> None:
-    seconds, samples = summary["seconds"]["fit"], facts.num_samples(parts.trainer, parts.model)
+    seconds, samples = summary["seconds"]["fit"], num_samples(parts.trainer, parts.model)
     if samples:
         summary["samples_per_second"] = round(samples / max(seconds, 1e-3))
     if not summary["data"]["sizes"]:
