@@ -1,6 +1,7 @@
 """Text of others: names and words out of files that nobody vouches for."""
 
 import logging
+import shlex
 import shutil
 import sys
 import textwrap
@@ -63,3 +64,16 @@ def fitting(texts: Sequence[str], width: int) -> list[str]:
         used += (len(text) + 2) * fits
         kept.append(text if fits else "")
     return kept
+
+
+def shell_line(before: str, words: Sequence[str], width: int | None) -> str:
+    """A command that a shell takes, on several lines where one would be wider than `width`."""
+    quoted = [shlex.quote(word) for word in words]
+    lines = [before + quoted[0]]
+    for word in quoted[1:]:
+        if width is None or len(lines[-1]) + len(word) + 3 <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines[-1] += " \\"
+            lines.append(f"  {word}")
+    return "\n".join(lines)

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 
@@ -17,6 +17,14 @@ log = logging.getLogger(__name__)
 MOST_LINES = 20
 
 
+class Told(NamedTuple):
+    """An epoch, what was measured, and of that what decides, the less the better."""
+
+    epoch: int
+    values: dict[str, float]
+    cost: float | None
+
+
 class EpochLines(Late):
     """A line for an epoch: for each of a short run, for every n-th of a long one, for the last and for the best.
 
@@ -28,15 +36,15 @@ class EpochLines(Late):
         self.score = score
         self.sign = -1 if mode == "max" else 1
         self.validated: set[str] = set()  # what the validation of this epoch has measured
-        self.best: tuple[float, str] | None = None  # the cost and its line
-        self.told = ""  # the last line that was
-        self.line = ""  # of the last epoch
+        self.best: Told | None = None
+        self.last: Told | None = None
+        self.told: Told | None = None  # the last one that was
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": list(self.best) if self.best else None}
+        return {"best": self.best and list(self.best)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = tuple(state_dict["best"]) if state_dict["best"] else None
+        self.best = state_dict["best"] and Told(*state_dict["best"])
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
@@ -44,29 +52,26 @@ class EpochLines(Late):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         new, self.validated = self.validated | fresh(trainer).keys(), set()
-        if not trainer.is_global_zero:
-            return
         values = {name: value for name, value in latest(trainer).items() if name in new}
+        if not values or not trainer.is_global_zero:
+            return
+        names = in_order(values, self.score, trainer.progress_bar_metrics)
         cost = self.sign * values[self.score] if self.score in values else None
-        is_best = cost is not None and (self.best is None or cost < self.best[0])
-        due = is_due(trainer.current_epoch, num_epochs(trainer))
-        if values:
-            names = [str(name) for name in in_order(values, self.score, trainer.progress_bar_metrics)]
-            self.line = line_of(trainer.current_epoch, {name: values[name] for name in names})
-        if cost is not None and is_best:
-            self.best = (cost, self.line)
-        if due and values:
-            self._tell(self.line)
+        self.last = Told(trainer.current_epoch, {name: values[name] for name in names}, cost)
+        if cost is not None and (self.best is None or self.best.cost is None or cost < self.best.cost):
+            self.best = self.last
+        if is_due(trainer.current_epoch, num_epochs(trainer)):
+            self._tell(self.last)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self.line and self.line != self.told:
-            self._tell(self.line)
-        if self.best and self.best[1] != self.line:
-            self._tell(f"best: {self.best[1]}")
+        if self.last and self.last != self.told:
+            self._tell(self.last)
+        if self.last and self.best and self.best.epoch != self.last.epoch:
+            self._tell(self.best, "best: ")
 
-    def _tell(self, line: str) -> None:
-        log.info(line)
-        self.told = line
+    def _tell(self, epoch: "Told", before: str = "") -> None:
+        log.info(before + line_of(epoch, columns() - len(before)))
+        self.told = epoch
 
 
 def is_due(epoch: int, length: float | None) -> bool:
@@ -85,7 +90,7 @@ def in_order(values: dict[str, float], score: str | None, on_bar: dict[str, Any]
     yield from dict.fromkeys([*first, *sorted(values.keys() - {"lr"})])
 
 
-def line_of(epoch: int, values: dict[str, float]) -> str:
-    """As many of the values as fit the terminal."""
-    texts = fitting([f"epoch {epoch}", *(f"{name} {value:<6.4g}" for name, value in values.items())], columns() + 2)
-    return "  ".join(text for text in texts if text).rstrip()
+def line_of(told: Told, width: int) -> str:
+    """As many of the values as fit."""
+    values = [f"{name} {value:<6.4g}" for name, value in told.values.items()]
+    return "  ".join(filter(None, fitting([f"epoch {told.epoch}", *values], width + 2))).rstrip()

@@ -19,7 +19,7 @@ from kindling.running.length import share, steps_of_run
 from kindling.running.watch import num_samples
 from kindling.text import columns, fitting, in_terminal
 
-LEAST_BAR = 5  # columns of a bar that says anything
+LEAST_BAR = 4  # columns of a bar that says anything
 
 
 class ProgressBar(LightningProgressBar):
@@ -161,7 +161,7 @@ def score_of(trainer: L.Trainer, name: str | None) -> str:
 
 def rate_of(trainer: L.Trainer) -> str:
     rates = [group["lr"] for optimizer in trainer.optimizers[:1] for group in optimizer.param_groups if "lr" in group]
-    return f"lr {float(rates[0]):.3g}" if rates else ""
+    return f"lr {float(rates[0]):.2g}" if rates else ""
 
 
 def speed(samples: int, seconds: float) -> str:
