@@ -53,6 +53,8 @@ def columns() -> int:
 def in_width(line: str) -> str:
     if len(line) <= columns():
         return line
+    if line.startswith("python "):
+        return shell_line("", shlex.split(line), columns())
     return textwrap.fill(line, columns(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 

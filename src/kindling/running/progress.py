@@ -14,6 +14,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 from tqdm import tqdm
 
+from kindling.process import screens
 from kindling.running.callbacks import of_kind
 from kindling.running.length import share, steps_of_run
 from kindling.running.watch import num_samples
@@ -135,12 +136,6 @@ class ProgressBar(LightningProgressBar):
         self.bar.n, self.bar.desc = done or 0.0, text if self.bar.bar_format == "{desc}" else f" {text}"
         self.bar.refresh()
         self.drawn = time.perf_counter()
-
-
-def screens() -> list[logging.Handler]:
-    """The handlers that write where the bar is."""
-    handlers = [*logging.getLogger().handlers, *logging.getLogger("kindling").handlers]
-    return [handler for handler in handlers if getattr(handler, "stream", None) is sys.stdout]
 
 
 def counted(trainer: L.Trainer) -> str:
