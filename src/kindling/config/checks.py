@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kindling.budget import MAX_SECONDS, Budget, of_machine
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
-from kindling.config.overrides import PARTS
+from kindling.config.overrides import CHOICES, PARTS
 from kindling.config.rules import FACTOR, rule_problems, settings_of
 from kindling.config.signatures import length_argument, section_problems, takes_augmentation, wanted
 from kindling.errors import did_you_mean, some
@@ -44,7 +44,6 @@ SECTIONS = [
     "metrics",
     "model",
 ]
-CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 SWITCHES = ("train", "test", "compile")
 SETTINGS = [
     *CHOICES,

@@ -20,6 +20,7 @@ from kindling.errors import UserError, did_you_mean, listed, some
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
 SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "steps_per_call"}
 OPTIONAL_GROUPS = {"experiment", "debug"}
+CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 PARTS = ("loss", "optimizer", "scheduler")  # sections that a model may take or leave
 REPLACEABLE = ("data", "loss", "metrics", "trainer")  # groups of which a finished run can be given another option
 

@@ -18,7 +18,7 @@ FIRST = {
 
 
 def notes(option: str, sampler: DictConfig, n_trials: int, space: Space) -> Iterator[str]:
-    """A sentence where nothing is swept; and where most jobs, or some parameters, are random though the search is not."""
+    """A sentence where nothing is swept, and where most jobs or some parameters are random though the search is not."""
     if not space.swept:
         what = " ".join(space.fixed) or "the defaults"
         yield f"-m: no key has several values, so one job with {what}; to compare: -m optimizer.lr=1e-3,1e-2"
