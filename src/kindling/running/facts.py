@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from kindling import abilities
 from kindling.config.asked import Asked
 from kindling.data.identity import identity
-from kindling.lightning_internals import latest
+from kindling.lightning_internals import epochs_begun, latest
 from kindling.population.model import Population
 from kindling.running.ending import ending
 
@@ -55,7 +55,7 @@ def after_training(cfg: DictConfig, parts: "Parts", best: "Best") -> dict[str, A
     facts = {
         "monitor": monitor,
         "ended": ending(trainer, parts.chosen) if cfg.train else {"early": False, "reason": "train=false"},
-        "epochs": trainer.current_epoch,
+        "epochs": epochs_begun(trainer),
         "steps": trainer.global_step,
         "parameters": count_parameters(model) // cfg.population,
         "last_epoch": latest(trainer),

@@ -92,7 +92,6 @@ def run(cfg: DictConfig, asked: Asked, before: Before, callbacks: Sequence[Callb
     summary.update(facts.after_training(cfg, parts, best))
     summarise_data(summary, parts)
     if pruned:
-        summary["epochs"] += 1  # Lightning has not counted the one that it was given up after
         raise pruned[0]
     with summary.timed("test"), in_a_sentence():
         summary["metrics"] = test(cfg, parts, best)
