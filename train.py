@@ -3,18 +3,21 @@
 Usage: python train.py [GROUP=OPTION ...] [KEY=VALUE ...]
 
   python train.py                                 the MNIST MLP
-  python train.py model=xor seed=7                another model, with the data and loss it is paired with
+  python train.py model=xor seed=7                another model, with its data
   python train.py optimizer=sgd optimizer.lr=0.1  another optimizer
-  python train.py -m seed=0,1,2                   several runs
+  python train.py -m seed=0,1,2                   several runs; --help sweep
   python train.py model=xor population=1000       a thousand seeds at once
   python train.py resume=FOLDER                   go on with a run
-  python train.py train=false init_from=RUN       test the weights of a run; test=false: train without a test
-  python train.py model=xor --tree                the composed config, with what differs from the defaults; runs nothing
-  python train.py model=xor --cfg job             the same as YAML
-  python train.py --hydra-help                    Hydra's own flags
+  python train.py train=false init_from=RUN       test the weights of a run
+  python train.py model=xor --tree                the config; --cfg job: as YAML
+  python train.py --help GROUP                    or GROUP=OPTION, or KEY: more
 
-Before a run: scripts/look.py (what the data are), scripts/find_lr.py (a learning rate).
-After it: scripts/evaluate.py, predict.py, export.py RUN, runs.py (all runs as a table), report.py (a sweep).
+Before a run: scripts/look.py (what the data are), find_lr.py (a learning rate).
+After it: scripts/evaluate.py, predict.py, export.py RUN, runs.py (all runs as a
+table), report.py (the page of a sweep).
+Completion: eval "$(python train.py --shell-completion install=bash)"
+More: --version, --hydra-help, README.md, docs/training.md, data.md, scale.md,
+seeing.md
 """
 
 import signal

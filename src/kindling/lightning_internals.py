@@ -156,6 +156,12 @@ def epoch_is_done(trainer: L.Trainer) -> bool:
     return progress.processed > progress.completed and trainer.fit_loop.epoch_loop._num_ready_batches_reached()
 
 
+def epochs_begun(trainer: L.Trainer) -> int:
+    """Also where a run that had ended within one has been gone on with and had nothing left to do."""
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return int(max(progress.processed, progress.started))
+
+
 def go_on_within_epoch(loop: dict[str, Any]) -> None:
     """An epoch that max_steps has ended before its last batch is one to go on with."""
     for counts in (loop["epoch_progress"]["total"], loop["epoch_progress"]["current"]):

@@ -101,3 +101,11 @@ def is_locked(path: Path) -> bool:
             return False
     except Timeout:
         return True
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether no process trains in the folder of a run that has not ended; not where that cannot be told."""
+    try:
+        return not ((folder / ".lock").exists() and is_locked(folder / ".lock"))
+    except OSError:  # of a disk that cannot be written to
+        return False

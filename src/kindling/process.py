@@ -90,6 +90,12 @@ def no_less_than(level: int, name: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
+def screens() -> list[logging.Handler]:
+    """The handlers of a run's messages that write to the screen."""
+    handlers = [*logging.getLogger().handlers, *logging.getLogger("kindling").handlers]
+    return [handler for handler in handlers if getattr(handler, "stream", None) is sys.stdout]
+
+
 def quiet() -> None:
     """Keep advertising, and warnings that nobody here can act on, off the screen."""
     for name in ("lightning.pytorch", "lightning.fabric", "matplotlib"):

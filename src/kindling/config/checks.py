@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kindling.budget import MAX_SECONDS, Budget, of_machine
 from kindling.config.asked import Asked
 from kindling.config.construct import construction_problem
-from kindling.config.overrides import PARTS
+from kindling.config.overrides import CHOICES, PARTS
 from kindling.config.rules import FACTOR, rule_problems, settings_of
 from kindling.config.signatures import length_argument, section_problems, takes_augmentation, wanted
 from kindling.errors import did_you_mean, some
@@ -44,7 +44,6 @@ SECTIONS = [
     "metrics",
     "model",
 ]
-CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 SWITCHES = ("train", "test", "compile")
 SETTINGS = [
     *CHOICES,
@@ -69,6 +68,9 @@ def problems(cfg: DictConfig, asked: Asked = Asked()) -> list[str]:  # noqa: B00
         return [key + str(error).splitlines()[0]]
     links = set(_interpolated(OmegaConf.to_container(cfg, resolve=False)))
     by_section = section_problems(plain, links)
+    if wrong := list(_time_problems(plain.get("trainer"))):
+        others = [text for text in by_section["trainer"] if not text.startswith("trainer.max_time=")]
+        by_section["trainer"] = [*others, *wrong]
     sound = {key: plain[key] for key, found in by_section.items() if not found}
     found = [
         *_section_problems(plain),
@@ -215,6 +217,19 @@ def _pair_problems(cfg: dict[str, Any], asked: Asked) -> Iterator[str]:
             f"{' or '.join(sorted(loss))}, the data are {' or '.join(sorted(data))}{_fitting('loss', data, asked)}"
             f"{'; or set data.task to what the target is' if 'task' in cfg['data'] else ''}"
         )
+
+
+def _time_problems(trainer: Any) -> Iterator[str]:
+    """What Lightning does not take for a time, in words of its own for each kind."""
+    time = trainer.get("max_time") if isinstance(trainer, dict) else None
+    if isinstance(time, str):
+        right = bool(re.fullmatch(r"\d+:\d\d:\d\d:\d\d", time))
+    elif isinstance(time, dict):
+        right = bool(time) and time.keys() <= {"weeks", "days", "hours", "minutes", "seconds"}
+    else:
+        right = time is None
+    if not right:
+        yield f"trainer.max_time={time}: should be DD:HH:MM:SS, like 00:01:30:00, or a section like {{minutes: 90}}"
 
 
 def _limit_problems(trainer: dict[str, Any]) -> Iterator[str]:

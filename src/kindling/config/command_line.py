@@ -27,6 +27,7 @@ from kindling.config.resume import find_run
 from kindling.config.sources import Source, check_flags, split
 from kindling.config.sweep_record import read_record
 from kindling.config.told import check_place, key_of, parsed_overrides
+from kindling.config.topics import topic
 from kindling.config.tree import tree
 from kindling.errors import UserError, listed, shown, some, told_in_a_sentence
 from kindling.folders import CONF
@@ -49,6 +50,10 @@ def check_command_line(config_dir: Path, config_name: str, argv: list[str], usag
         source = source_of(args, config_dir, config_name)
         if args.help or args.hydra_help or args.cfg or args.info or args.tree or args.shell_completion:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # what only prints ends quietly where nobody reads on
+        if args.help and args.overrides:
+            for name in args.overrides:
+                print(*topic(name, source), sep="\n")
+            sys.exit()
         if args.help:
             print(usage, *groups(source), sep="\n")  # Hydra takes twice as long
             sys.exit()

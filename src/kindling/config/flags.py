@@ -4,11 +4,12 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 
 from kindling.errors import UserError
+from kindling.version import __version__
 
 SETTING = "a setting is written KEY=VALUE, without dashes"
 COMMANDS = {
@@ -23,6 +24,8 @@ def read_flags(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser = get_args_parser()
     parser.add_argument("--tree", action="store_true")  # of ours: config/tree.py
+    version: Any = parser._option_string_actions["--version"]
+    version.version = f"Kindling {__version__}"
     parser.error = refuse  # type: ignore[method-assign]  # which else prints ten lines of usage
     flags = list(parser._option_string_actions)
     for word, following in pairwise([*argv, ""]):

@@ -20,7 +20,9 @@ from kindling.errors import UserError, did_you_mean, listed, some
 # Keys whose default value is of one type of several that their signature takes; the signature is checked later.
 SEVERAL_TYPES = {"trainer.devices", "data.target", "data.device_resident", "steps_per_call"}
 OPTIONAL_GROUPS = {"experiment", "debug"}
+CHOICES = {"mode": ("min", "max"), "population_order": ("own", "shared"), "on_save_error": ("stop", "continue")}
 PARTS = ("loss", "optimizer", "scheduler")  # sections that a model may take or leave
+ONE_OPTION = (*PARTS, "data", "model", "sweep")  # groups whose options would be mixed into one that nobody has meant
 REPLACEABLE = ("data", "loss", "metrics", "trainer")  # groups of which a finished run can be given another option
 
 
@@ -83,7 +85,9 @@ def combinations(choices: list[Override], problems: list[str]) -> Iterator[list[
             if value is None and group in OPTIONAL_GROUPS:
                 continue
             wrong = [name for name in names if str(name) not in options]
-            if wrong or not names:
+            if len(names) > 1 and not wrong and (problem := several_problem(override, names)):
+                problems.append(problem)
+            elif wrong or not names:
                 named = ["null" if name is None else str(name) for name in wrong or ["[]"]]
                 problems += [
                     f"{group}={name}: no such option{did_you_mean(name, options)} ({group} is one of {some(options)})"
@@ -95,6 +99,15 @@ def combinations(choices: list[Override], problems: list[str]) -> Iterator[list[
         texts.append(valid or [""])
     for combination in itertools.product(*texts):
         yield [text for text in combination if text]
+
+
+def several_problem(override: Override, names: list[Any]) -> str | None:
+    """What is wrong with several options of a group at once, where something is."""
+    text, group = override.input_line, override.key_or_group
+    if group in ONE_OPTION:
+        instead = "; scheduler=sequence has one after another" if group == "scheduler" else ""
+        return f"{text}: one option is needed, not several; to compare them: -m {group}={','.join(names)}{instead}"
+    return f"{text}: none goes with no other option; leave it out, or the others" if "none" in names else None
 
 
 def value_problems(cfg: dict[str, Any], overrides: list[Override], told: Collection[str] = ()) -> Iterator[str]:

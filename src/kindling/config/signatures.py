@@ -199,12 +199,39 @@ def value_problems(path: str, annotation: Any, value: Any) -> Iterator[str]:
             hint = did_you_mean(str(value), choices)
             yield f"{path}={shown}: should be one of {some(choices)}{hint}"
         else:
+            if both := of_either(annotation):
+                yield f"{path}={shown}: should be {both}"
+                return
             messages = ["longer" if e["type"] == "missing" else e["msg"] for e in error.errors()]
             reasons = list(dict.fromkeys(message.replace("Input should be ", "") for message in messages))
             reasons = [reason for reason in reasons if not reason.startswith("an instance of")] or reasons
             yield f"{path}={shown}: should be {' or '.join(reasons)}"
     except (PydanticUserError, TypeError, NameError):
         return  # an annotation that no value can be held against
+
+
+def of_either(annotation: Any) -> str:
+    """`a whole number from 0, or a number from 0 to 1`, of a union of numbers within bounds; else nothing."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else ()
+    told = [_within_bounds(part) for part in parts]
+    return ", or ".join(told) if len(told) > 1 and all(told) else ""
+
+
+def _within_bounds(annotation: Any) -> str:
+    if get_origin(annotation) is not Annotated:
+        return ""
+    kind, *rest = get_args(annotation)
+    bounds = {name: value for part in rest for name, value in _bounds(part)}
+    name = {int: "a whole number", float: "a number"}.get(kind)
+    if name is None or "ge" not in bounds:
+        return ""
+    return f"{name} from {bounds['ge']}" + (f" to {bounds['le']}" if "le" in bounds else "")
+
+
+def _bounds(part: Any) -> Iterator[tuple[str, Any]]:
+    """Of what pydantic or annotated_types say of a number."""
+    for known in (part, *getattr(part, "metadata", ())):
+        yield from ((name, getattr(known, name)) for name in ("ge", "le") if hasattr(known, name))
 
 
 def _choices(annotation: Any) -> list[str]:

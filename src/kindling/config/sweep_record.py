@@ -22,6 +22,7 @@ CHANGEABLE = (
     "sweep.n_trials",
     "sweep.max_failures",
     "sweep.batch_size",
+    "sweep.quiet",
     "allowed_packages",
 )
 

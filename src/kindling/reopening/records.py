@@ -10,6 +10,7 @@ from kindling.config.resume import flat
 from kindling.errors import UserError, shown
 from kindling.files import read_yaml
 from kindling.folders import SPREADS, number, part, read_summary
+from kindling.locks import is_abandoned
 from kindling.text import printable
 
 FIRST = ("status", "model", "data")  # columns before the scores
@@ -38,7 +39,8 @@ def row(folder: Path) -> dict[str, Any]:
     summary = read_summary(folder)
     return {
         **scores(summary),
-        **{key: text(summary.get(key)) for key in ("status", "model", "started")},
+        "status": "killed" if summary["status"] == "running" and is_abandoned(folder) else text(summary["status"]),
+        **{key: text(summary.get(key)) for key in ("model", "started")},
         **{key: number(summary.get(key)) for key in ("epochs", "seed")},
         "data": text(part(summary, "data").get("name")),
         "folder": str(folder),

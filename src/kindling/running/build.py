@@ -46,8 +46,10 @@ from kindling.population.callbacks import member_callbacks
 from kindling.reopening.run import describe
 from kindling.running.augmentation import check_augmentation
 from kindling.running.callbacks import Late, Origin
+from kindling.running.epoch_lines import EpochLines
 from kindling.running.loggers import same_run
 from kindling.running.outlook import Outlook
+from kindling.running.progress import ProgressBar as OurBar
 from kindling.running.record import Record
 from kindling.running.saving import name_files, saving_problems, tell_apart
 from kindling.running.steps import steps_per_call
@@ -152,6 +154,9 @@ def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence
     tell_apart(chosen)
     monitors = Monitors(watched(cfg, chosen))
     every = [ResumableLoaders(cfg.seed), Watch(), monitors, OneSetOfWeights(), Record(Path(cfg.run_dir))]
+    for bar in [callback for callback in chosen.values() if isinstance(callback, OurBar)]:
+        bar.score = cfg.monitor
+        every.append(EpochLines(cfg.monitor, cfg.mode))
     callbacks = [*every, *chosen.values(), *more]
     if cfg.population > 1:
         callbacks = member_callbacks(cfg, callbacks)

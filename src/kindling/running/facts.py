@@ -1,4 +1,4 @@
-"""What there is to say of a run, before it and after it: for its summary, and in a line for the screen."""
+"""What there is to say of a run, before it and after it: for its summary, and in lines for the screen."""
 
 import re
 from pathlib import Path
@@ -12,13 +12,9 @@ from torch.nn.parameter import is_lazy
 from kindling import abilities
 from kindling.config.asked import Asked
 from kindling.data.identity import identity
-from kindling.errors import some
-from kindling.folders import SPREADS
-from kindling.lightning_internals import latest
+from kindling.lightning_internals import epochs_begun, latest
 from kindling.population.model import Population
-from kindling.running.callbacks import of_kind
 from kindling.running.ending import ending
-from kindling.running.watch import Watch
 
 if TYPE_CHECKING:
     from kindling.running.best import Best
@@ -59,7 +55,7 @@ def after_training(cfg: DictConfig, parts: "Parts", best: "Best") -> dict[str, A
     facts = {
         "monitor": monitor,
         "ended": ending(trainer, parts.chosen) if cfg.train else {"early": False, "reason": "train=false"},
-        "epochs": trainer.current_epoch,
+        "epochs": epochs_begun(trainer),
         "steps": trainer.global_step,
         "parameters": count_parameters(model) // cfg.population,
         "last_epoch": latest(trainer),
@@ -74,22 +70,25 @@ def count_parameters(model: L.LightningModule) -> int:
     return sum(p.numel() for p in model.parameters() if not is_lazy(p))
 
 
-def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
-    """That the model was trained on, where they can be counted."""
-    (watch,) = of_kind(trainer, Watch)
-    return int(model.num_samples) if abilities.offers(model, "progress") else watch.num_samples  # type: ignore[arg-type]
-
-
-def headline(summary: dict[str, Any]) -> str:
+def headline(run_dir: str, summary: dict[str, Any]) -> str:
     data, population, count = summary["data"], summary["population"], summary["parameters"]
     sizes = " / ".join(f"{size:,}" for size in data["sizes"].values())
     rows = f"{sizes}, the same rows" if data["same_rows"] else f"{sizes} rows"
-    source = data["source"] and data["source"].removeprefix(f"{Path.cwd()}/")
+    source = data["source"] and near(data["source"])
     known = ": ".join(filter(None, [source, rows if sizes else ""]))
     told = [f"{summary['model']} on {data['name']}{f' ({known})' if known else ''}"]
     if count:
         told.append(f"{count:,} parameters{f' x {population:,}' if population > 1 else ''}")
-    return in_lines(", ".join([*told, summary["device"]]))
+    return "\n".join([in_lines(", ".join([*told, device(summary)])), f"in {near(run_dir)}"])
+
+
+def device(summary: dict[str, Any]) -> str:
+    return summary["device"] if summary["num_devices"] == 1 else f"{summary['num_devices']} x {summary['device']}"
+
+
+def near(folder: str | Path) -> str:
+    """The folder, as it is called from here."""
+    return str(folder).removeprefix(f"{Path.cwd()}/")
 
 
 def in_lines(text: str) -> str:
@@ -102,24 +101,3 @@ def in_lines(text: str) -> str:
         else:
             lines.append(f"  {part}")
     return "\n".join(lines)
-
-
-def footer(cfg: DictConfig, summary: dict[str, Any]) -> str:
-    """What the test measured; where there was none, the best of the validation."""
-    metrics = summary["metrics"]
-    if not metrics and cfg.monitor:
-        metrics = {cfg.monitor: summary["monitor"]["best"]}
-    spreads = {name + end for name in metrics for end in SPREADS} & metrics.keys()
-    names = [name for name in metrics if name not in spreads]
-    spread = {name: f" ± {metrics[f'{name}_std']:.2g}" if f"{name}_std" in spreads else "" for name in names}
-    told = some((f"{name} {metrics[name]:.4g}{spread[name]}" for name in names), "  ")
-    epochs = f"{summary['epochs']} epoch{'s' * (summary['epochs'] != 1)}"
-    steps = f"{summary['steps']:,} steps"
-    if cfg.trainer.get("max_epochs") == -1:  # max_steps says how long it is
-        epochs = steps
-    if "optimizers" in summary:
-        epochs += f", {steps} of {summary['optimizers']} optimizers together,"
-    early = f"ended early: {summary['ended']['reason']}\n" if summary["ended"]["early"] else ""
-    same_rows = "tested on the same rows as it was trained on:\n" if summary["data"]["same_rows"] and told else ""
-    length = f"{epochs} in {summary['seconds']['fit']:.1f} s" if cfg.train else "not trained"
-    return f"{same_rows}{told}  ({length})\n{early}{cfg.run_dir}".lstrip()

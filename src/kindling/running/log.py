@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from kindling.process import rank
-from kindling.text import Formatter
+from kindling.text import Formatter, Screen
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def log_to(run_dir: Path) -> Iterator[None]:
     logger = logging.getLogger("kindling")
     screen = logging.StreamHandler(sys.stdout) if sys.stdout is not None else logging.NullHandler()
     file = logging.FileHandler(run_dir / "train.log", encoding="utf-8", errors="backslashreplace", delay=True)
-    screen.setFormatter(Formatter())
+    screen.setFormatter(Screen())
     file.setFormatter(Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"))
     level, loud = logger.level, logging.raiseExceptions
     logger.setLevel(logging.INFO)

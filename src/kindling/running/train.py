@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kindling.checkpoints.weights import start_from
-from kindling.config.asked import Asked, take_asked
+from kindling.config.asked import Asked, take_asked, within_sweep
 from kindling.config.checks import groups_are_idle, idle_parts, problems, resolved
 from kindling.config.places import located
 from kindling.config.resume import flat
@@ -20,11 +20,12 @@ from kindling.config.sizes import size_problems
 from kindling.data.identity import loader_sizes
 from kindling.errors import Pruned, UserError, listed
 from kindling.locks import locked
-from kindling.process import exit_codes, quiet, rank
+from kindling.process import INTERRUPTED, exit_codes, quiet, rank
 from kindling.reopening.run import Run
 from kindling.running import facts
 from kindling.running.best import best_weights
 from kindling.running.build import Parts, build
+from kindling.running.closing import closing, stopped
 from kindling.running.leave import leave, page_of_stopped
 from kindling.running.log import log_to
 from kindling.running.loggers import begin_logging, finished_loggers
@@ -32,6 +33,7 @@ from kindling.running.outlook import Outlook
 from kindling.running.resumed import Before, budget_for, go_on, take_up
 from kindling.running.summary import Summary, kept_where_refused, open_summary, refused, write_config
 from kindling.running.testing import test
+from kindling.running.watch import num_samples
 from kindling.trust.targets import unknown_packages
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ def train(cfg: DictConfig, callbacks: Sequence[Callback] = (), draw: bool = True
         kept = kept_where_refused(run_dir) if resume else nullcontext()
         with kept:
             opened = open_summary(cfg, asked, bool(resume))
-            with page_of_stopped(cfg), opened as summary, exit_codes():
+            with page_of_stopped(cfg), opened as summary, exit_codes(), told_how_to_go_on(cfg, asked):
                 parts = run(cfg, asked, before, callbacks, summary)
         with exit_codes():
             leave(cfg, parts, draw)
@@ -82,7 +84,7 @@ def run(cfg: DictConfig, asked: Asked, before: Before, callbacks: Sequence[Callb
             parts = set_up(cfg, asked, before, callbacks, summary.get("loggers", {}))
         summary.update(facts.before_training(cfg, asked, parts.trainer, parts.datamodule, parts.model))
         begin_logging(parts.trainer.loggers, asked, summary)
-        log.info(facts.headline(summary))
+        log.info(facts.headline(cfg.run_dir, summary))
         if not before.checkpoint:
             begin(cfg, parts)
     with summary.timed("fit"), pruned_later() as pruned, in_a_sentence():
@@ -93,11 +95,10 @@ def run(cfg: DictConfig, asked: Asked, before: Before, callbacks: Sequence[Callb
     summary.update(facts.after_training(cfg, parts, best))
     summarise_data(summary, parts)
     if pruned:
-        summary["epochs"] += 1  # Lightning has not counted the one that it was given up after
         raise pruned[0]
     with summary.timed("test"), in_a_sentence():
         summary["metrics"] = test(cfg, parts, best)
-    log.info(facts.footer(cfg, summary))
+    log.info(closing(cfg, asked, summary))
     return parts
 
 
@@ -165,7 +166,7 @@ def begin(cfg: DictConfig, parts: Parts) -> None:
 
 
 def summarise_data(summary: dict[str, Any], parts: Parts) -> None:
-    seconds, samples = summary["seconds"]["fit"], facts.num_samples(parts.trainer, parts.model)
+    seconds, samples = summary["seconds"]["fit"], num_samples(parts.trainer, parts.model)
     if samples:
         summary["samples_per_second"] = round(samples / max(seconds, 1e-3))
     if not summary["data"]["sizes"]:
@@ -181,6 +182,17 @@ def in_a_sentence() -> Iterator[None]:
         if isinstance(error, ValueError) and "`val_check_interval`" not in str(error):
             raise
         raise UserError(" ".join(str(error).split())) from error
+
+
+@contextmanager
+def told_how_to_go_on(cfg: DictConfig, asked: Asked) -> Iterator[None]:
+    """After a signal. Of a job its sweep says so."""
+    try:
+        yield
+    except SystemExit as error:
+        if error.code in INTERRUPTED and not within_sweep():
+            log.info(stopped(cfg, asked))
+        raise
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from kindling import abilities
 from kindling.errors import UserError
 from kindling.lightning_internals import any_process
 from kindling.models.schedule import keep_in_step
+from kindling.running.callbacks import of_kind
 
 LOOK_EVERY = 50  # calls: each look makes an accelerator wait for its own work
 
@@ -71,3 +72,9 @@ class Watch(Callback):
                     f"a smaller optimizer.lr or trainer.gradient_clip_val=1 may help"
                 )
         raise UserError("the training loss of another process is not finite")
+
+
+def num_samples(trainer: L.Trainer, model: L.LightningModule) -> int | None:
+    """That the model was trained on, where they can be counted."""
+    (watch,) = of_kind(trainer, Watch)
+    return int(model.num_samples) if abilities.offers(model, "progress") else watch.num_samples  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """`python train.py`: a run, or a job of a sweep, which does a few things besides."""
 
+import logging
 import math
 import os
 import signal
@@ -21,7 +22,7 @@ from kindling.config.sources import Source
 from kindling.errors import OF_THE_MACHINE, Pruned, UserError, told
 from kindling.folders import PROJECT, part, read_summary
 from kindling.locks import is_locked
-from kindling.process import INTERRUPTED, SIGNALS, rank, requeue
+from kindling.process import INTERRUPTED, SIGNALS, rank, requeue, screens
 from kindling.sweep.job_folder import is_unfinished, record_failure
 from kindling.text import printable
 
@@ -90,7 +91,7 @@ class Job:
         for node in self.cfg.logger.values():
             if "group" in node and node.group is None:
                 node.group = str(self.settings["name"])
-        with self.recorded():
+        with self.recorded(), off_the_screen():
             try:
                 return train(self.cfg, self.callbacks(), draw=False, checked=True).score
             except Pruned:
@@ -122,6 +123,35 @@ class Job:
                 report.append(self.folder, self.number)
 
 
+WARNED: set[str] = set()  # what jobs in this process have been warned of
+
+
+@contextmanager
+def off_the_screen() -> Iterator[None]:
+    """Where jobs share the screen with their sweep, which shows a line of each: a job warns of what none before it has
+    warned of, and its train.log has all.
+    """
+
+    def is_news(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        news = record.levelno >= logging.WARNING and text not in WARNED
+        WARNED.update([text] * news)
+        return news
+
+    handlers = screens() if shares_the_screen() else []
+    for handler in handlers:
+        handler.addFilter(is_news)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(is_news)
+
+
+def shares_the_screen() -> bool:
+    return within_sweep() and HydraConfig.get().runtime.choices["hydra/launcher"] == "basic"
+
+
 def job_of(cfg: DictConfig) -> Job | None:
     """The job that the run is, where it is one."""
     if not cfg.get("sweep") or cfg.sweep.trial is None:
@@ -142,7 +172,8 @@ def run_as_command(cfg: DictConfig) -> float:
     command = [sys.executable, str(PROJECT / "train.py"), *Source.of_app(hydra).flags, *overrides]
     # In a session of its own, or that of this process's own: Ctrl-C reaches it through this process alone, and once.
     own_session = os.getsid(0) == os.getpid()
-    process = subprocess.Popen(command, cwd=hydra.runtime.cwd, start_new_session=not own_session)
+    output = subprocess.DEVNULL if shares_the_screen() else None  # which train.log has too
+    process = subprocess.Popen(command, cwd=hydra.runtime.cwd, start_new_session=not own_session, stdout=output)
     handlers = {number: signal.signal(number, lambda number, _: process.send_signal(number)) for number in SIGNALS}
     try:
         code = process.wait()

@@ -3,8 +3,10 @@
 import gc
 import logging
 import math
+import re
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -15,6 +17,7 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import Trial, TrialState
+from tqdm import tqdm
 
 from kindling import report
 from kindling.config.quoting import quoted
@@ -29,7 +32,7 @@ from kindling.running import figures
 from kindling.sweep.job_folder import clear, facts, is_unfinished, lacking, left_behind, record_failure
 from kindling.sweep.space import Space
 from kindling.sweep.study import Queue, job_of
-from kindling.text import printable
+from kindling.text import columns, in_terminal, in_width, printable
 
 
 class Sweep:
@@ -47,12 +50,14 @@ class Sweep:
         self.hydra = config.hydra
         self.flags, _ = split(record.command)
         self.trials: dict[int, Trial] = {}
+        self.began, self.ended_here = time.monotonic(), 0
 
     def run(self) -> None:
         """Raises:
         SystemExit: with a sentence where jobs are failed, by whichever process; with 128 + the signal after one.
         """
-        print(f"{self.folder}: {self.record.n_trials} jobs, {self.queue.count_done()} of them done", flush=True)
+        jobs = f"{self.record.n_trials} job{'s' * (self.record.n_trials != 1)}"
+        self.say(f"{self.folder}: {jobs}, {self.queue.count_done()} of them done")
         go_on = shlex.join(["python", "train.py", "-m", *self.flags, f"sweep.resume={self.folder}"])
         try:
             with self.queue.working(), exit_codes():
@@ -64,7 +69,8 @@ class Sweep:
             raise
         finally:
             contents = report.write(self.folder)
-        print(*contents.lines(), sep="\n", flush=True)
+        self.say(*contents.lines()[:-1])
+        print(contents.lines()[-1], flush=True)
         draw_best(self.folder)
         failed = self.queue.failed()
         left = self.record.n_trials - self.queue.count_done() - len(failed)
@@ -109,8 +115,8 @@ class Sweep:
             elif status in ("completed", "pruned"):
                 self.settle(number, None)
                 continue
-            swept = "  ".join(self.space.drawn(trial.params))
-            print(f"job {number}: {printable(swept)}{'  (goes on)' if is_unfinished(run_dir) else ''}", flush=True)
+            if is_unfinished(run_dir):
+                self.say(f"job {number}: {self.swept(number)}  (goes on)")
             overrides = self.space.overrides(trial.params)
             run_dir.mkdir(exist_ok=True)
             write_whole(run_dir / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create([*self.flags, *overrides])))
@@ -145,7 +151,36 @@ class Sweep:
         else:
             self.queue.tell(trial, TrialState.FAIL, None, facts(run_dir))
             gc.collect()  # the error's traceback holds what the job had on the GPU
-        print(f"job {number}: {outcome(summary, values)}", flush=True)
+        self.ended_here += 1
+        if summary["status"] not in ("completed", "pruned"):
+            print(in_width(f"job {number}: {outcome(summary, values)}  {self.swept(number)}"), flush=True)
+            return
+        told, progress = f"job {number}: {outcome(summary, values)}", self.progress()
+        room = columns() - len(f"{told}    {progress}") if in_terminal() else None
+        self.say("  ".join(filter(None, [told, shortened(self.swept(number), room), progress])))
+
+    def say(self, *lines: str) -> None:
+        if not self.settings.quiet:
+            print(*map(in_width, lines) if in_terminal() else lines, sep="\n", flush=True)
+
+    def swept(self, number: int) -> str:
+        return printable("  ".join(self.space.drawn(self.trials[number].params)))
+
+    def progress(self) -> str:
+        """Of all jobs, whoever runs them; the time left is that of this process alone, at the pace that it has kept."""
+        ended = self.queue.count_done() + len(self.queue.failed())
+        left = self.record.n_trials - ended
+        seconds = (time.monotonic() - self.began) / self.ended_here * left
+        time_left = f", {tqdm.format_interval(seconds)} left" if left > 0 else ""
+        return f"[{ended} of {self.record.n_trials}{time_left}]"
+
+
+def shortened(text: str, width: int | None) -> str:
+    """Overrides, for so many columns; None: as they are. Without their sections, and where that is not enough, cut."""
+    if width is None or len(text) <= width:
+        return text
+    text = re.sub(r"(^|  )[+~]*[\w.]*\.(\w+=)", r"\1\2", text)
+    return text if len(text) <= width else f"{text[: width - 3]}..." if width > 8 else ""
 
 
 def check_measured(values: dict[str, float | None], summary: dict[str, Any], folder: Path) -> None:

@@ -18,7 +18,11 @@ FIRST = {
 
 
 def notes(option: str, sampler: DictConfig, n_trials: int, space: Space) -> Iterator[str]:
-    """A sentence where most jobs, or some of the parameters, are random though the search is not."""
+    """A sentence where nothing is swept, and where most jobs or some parameters are random though the search is not."""
+    if not space.swept:
+        what = " ".join(space.fixed) or "the defaults"
+        yield f"-m: no key has several values, so one job with {what}; to compare: -m optimizer.lr=1e-3,1e-2"
+        return
     kind = str(sampler.get("_target_")).rpartition(".")[2]
     key, first = FIRST.get(kind, ("", 0))
     first = sampler.get(key) or first

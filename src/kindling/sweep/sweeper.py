@@ -31,6 +31,7 @@ from kindling.sweep.running import Sweep
 from kindling.sweep.space import read_space
 from kindling.sweep.startup import notes
 from kindling.sweep.study import Queue, SeededByTrial, open_study
+from kindling.text import in_terminal, in_width
 
 NOT_OF_THE_LAUNCHER = ("hydra.mode", "hydra.sweep.", "hydra.searchpath")
 OF_A_JOB = ("sweep.name", "sweep.trial", "hydra.sweep.dir", "hydra.sweep.subdir")  # set by the sweep itself
@@ -74,8 +75,8 @@ def sweep(config: DictConfig, arguments: list[str], hydra_context: HydraContext,
     queue = Queue(study, folder, space)
     for number, lack in queue.add(trials[: record.n_trials]).items():
         print(f"job {number} is done again: {folder / str(number)} has no {lack}", flush=True)
-    for note in notes(option, settings.sampler, record.n_trials, space):
-        print(note, flush=True)
+    for note in [] if settings.quiet else notes(option, settings.sampler, record.n_trials, space):
+        print(in_width(note) if in_terminal() else note, flush=True)
     Sweep(folder, record, space, queue, launcher, config).run()
 
 
@@ -145,6 +146,8 @@ def check_settings(config: DictConfig) -> None:
         raise UserError(f"hydra.launcher.n_jobs={n_jobs}: should be a whole number from 1")
     if not isinstance(objectives, dict) or any(mode not in ("min", "max") for mode in objectives.values()):
         raise UserError(f"sweep.objectives={objectives}: should give min or max for each name, like {{val/loss: min}}")
+    if not isinstance(settings.quiet, bool):
+        raise UserError(f"sweep.quiet={settings.quiet}: should be true or false")
     searches = config.hydra.runtime.choices.sweep != "grid"
     if config.monitor is None and ((searches and not settings.objectives) or settings.pruner != "none"):
         raise UserError("monitor=null: leaves a search nothing to judge jobs by; set monitor, or sweep.objectives")
