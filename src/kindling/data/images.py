@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kindling.data.augmented import AugmentedDataModule
 from kindling.data.base import InMemoryDataModule
-from kindling.data.pictures import read_images
+from kindling.data.handwriting import Prepare, as_digits
+from kindling.data.pictures import are_images, read_handwriting, read_images
 from kindling.data.splits import Split, SplitName, split_rows
 from kindling.data.tasks import Multiclass
 
@@ -22,7 +23,10 @@ class ImageDataModule(AugmentedDataModule, InMemoryDataModule):
     tasks = ("multiclass",)
     classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
     white: ClassVar[int] = 255
-    light_ground = False  # of new images: what is transparent in them is white then
+    prepare: ClassVar[Prepare | None] = None  # for drawings and photos; None: they are scaled to the size of x
+    light_ground: bool | None = (
+        None  # of new images: dark strokes on white, which is what is transparent; None: unknown
+    )
 
     def read(self) -> dict[SplitName, Images]:
         raise NotImplementedError
@@ -36,10 +40,14 @@ class ImageDataModule(AugmentedDataModule, InMemoryDataModule):
         self.splits = {name: replace(split, mean=mean, std=std) for name, split in self.splits.items()}
 
     def read_inputs(self, path: Path) -> Tensor:
-        """From a folder of images, or an array. In MNIST, strokes are white and the ground is black."""
-        if not path.is_dir():
+        """From image files, or an array. In MNIST, strokes are white and the ground is black."""
+        if not are_images(path):
             return super().read_inputs(path)
-        return read_images(path, self.row_shape, self.white, self.light_ground).to(self.row_dtype)
+        if self.prepare is not None:
+            x = read_handwriting(path, self.row_shape, self.white, self.prepare, self.light_ground)
+        else:
+            x = read_images(path, self.row_shape, self.white, bool(self.light_ground))
+        return x.to(self.row_dtype)
 
 
 def mean_and_std(images: Tensor) -> tuple[float, float]:
@@ -59,6 +67,7 @@ class Digits(ImageDataModule):
     """1,797 handwritten digits of 8x8 pixels, 0 to 16, as shipped with scikit-learn (Alpaydin & Kaynak, 1998)."""
 
     white = 16
+    prepare = staticmethod(as_digits)
 
     def read(self) -> dict[SplitName, Images]:
         from sklearn.datasets import load_digits

@@ -20,6 +20,7 @@ import torchvision
 from filelock import FileLock
 from torch import Tensor
 
+from kindling.data.handwriting import as_mnist
 from kindling.data.images import ImageDataModule, Images, stratified
 from kindling.data.splits import SPLIT_SEED, SplitName
 from kindling.errors import UserError
@@ -171,6 +172,7 @@ class MNIST(TorchvisionImages):
             (4,000 / 500 / 500, every class equally), `auto` the full set where it can be had, else the subset.
     """
 
+    prepare = staticmethod(as_mnist)
     dataset = torchvision.datasets.MNIST
     digests = (
         "6bbc9ace898e44ae57da46a324031adb",

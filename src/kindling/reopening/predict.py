@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kindling.abilities import offers, same_rows
 from kindling.config.construct import construct
-from kindling.data.pictures import image_files
+from kindling.data.pictures import are_images, image_files
 from kindling.data.splits import SplitName
 from kindling.data.tasks import Binary, Multiclass
 from kindling.errors import UserError, shown
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
 
 
-def predictions(run: "Run", source: str | Path | None, invert: bool) -> "pd.DataFrame":
+def predictions(run: "Run", source: str | Path | None, invert: bool | None) -> "pd.DataFrame":
     """Raises:
     UserError: where the source cannot be read, or the model predicts nothing.
     """
@@ -41,19 +41,30 @@ def predictions(run: "Run", source: str | Path | None, invert: bool) -> "pd.Data
 
         return table(run.model.task, *pictures.predict(run.model, run.datamodule.batches(source)))
     path = existing(source)
-    if hasattr(run.described, "light_ground"):
-        run.described.light_ground = invert
-    elif invert:
-        raise UserError("--invert: is for images, which this model does not take")
-    x = run.described.read_inputs(path)
-    predicted = run.predictor.predict(run.described.white - x if invert else x)
-    wrong = (~predicted.isfinite()).nonzero()
-    if len(wrong):
-        raise UserError(f"{path}: for its row {wrong[0, 0]}, counted from 0, the model predicts no finite numbers")
-    found = table(run.model.task, predicted)
-    if path.is_dir():
+    found = of_inputs(run, inputs_of(run.described, path, invert), str(path))
+    if are_images(path):
         found.insert(0, "file", [file.name for file in image_files(path)])
     return found
+
+
+def of_inputs(run: "Run", x: Tensor, named: str) -> "pd.DataFrame":
+    """Of inputs as they come, (N, ...)."""
+    predicted = run.predictor.predict(x)
+    wrong = (~predicted.isfinite()).nonzero()
+    if len(wrong):
+        raise UserError(f"{named}: for its row {wrong[0, 0]}, counted from 0, the model predicts no finite numbers")
+    return table(run.model.task, predicted)
+
+
+def inputs_of(data: Any, path: Path, invert: bool | None) -> Tensor:
+    """Of images those with dark strokes are turned: as `invert` says, or where it is None, as they look."""
+    if hasattr(data, "light_ground"):
+        data.light_ground = invert
+    elif invert:
+        raise UserError("--invert: is for images, which this model does not take")
+    x: Tensor = data.read_inputs(path)
+    is_turned = are_images(path) and getattr(data, "prepare", None) is not None
+    return data.white - x if invert and not is_turned else x
 
 
 def existing(source: str | Path) -> Path:

@@ -201,13 +201,14 @@ class Run:
 
         return evaluate(self, split, tta)
 
-    def predictions(self, source: str | Path | None = None, invert: bool = False) -> "pd.DataFrame":
+    def predictions(self, source: str | Path | None = None, invert: bool | None = None) -> "pd.DataFrame":
         """A row for each one of a split, with its true value where that is known, or of new inputs, in their order.
 
         Args:
-            source: train, val or test; or new inputs: a .csv or .npy file, or a folder of images. None: what the data
-                predict by default, the test split.
-            invert: of images: dark strokes on a light ground, where MNIST has light ones on a dark ground.
+            source: train, val or test; or new inputs: a .csv or .npy file, an image, or a folder of them. None: what
+                the data predict by default, the test split.
+            invert: of images: dark strokes on a light ground, where MNIST has light ones on a dark ground. None: of
+                handwriting it is found, others are taken as they are.
         """
         from kindling.reopening.predict import predictions
 
