@@ -1,17 +1,86 @@
-"""What all figures share, without torch."""
+"""One style for all figures, without torch: colours, sizes, captions, and how they are written."""
 
 import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
-from matplotlib import figure as mpl
+import matplotlib as mpl
+from matplotlib import figure
+
+from kindling.folders import write_whole
+
+# Told apart by colour-blind people, and in grey: Okabe and Ito, 'Color Universal Design' (2008).
+BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#767676"
+STAGES = {"training": BLUE, "validation": VERMILLION, "test": GREEN, "": BLACK}
+SMALLEST = 7  # points of a text: 10 pixels at 100 dots an inch, which is how large a README shows a figure
+FORMATS = ("png", "svg", "pdf")
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelsize": 9,
+    "axes.prop_cycle": mpl.cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK]),  # type: ignore[attr-defined]
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "figure.titlesize": 10,
+    "font.size": 9,
+    "grid.alpha": 0.25,
+    "image.cmap": "cividis",
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "svg.fonttype": "none",  # text stays text
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
 
 
-class Figure(mpl.Figure):
+def style() -> AbstractContextManager[None]:
+    """Whatever is drawn within it, is drawn in the style of the house."""
+    return mpl.rc_context(STYLE)  # type: ignore[arg-type]
+
+
+class Figure(figure.Figure):
     """Shows itself in a notebook, whether or not pyplot has been set up there."""
+
+    def caption(self, text: str) -> None:
+        """Below everything, in small letters: of which run it is."""
+        width = int(self.get_figwidth() * 72 / (0.52 * SMALLEST))  # letters in a line
+        self.supxlabel("\n".join(textwrap.wrap(plain(text), width)), fontsize=SMALLEST, color=GREY, x=0.01, ha="left")
 
     def _repr_png_(self) -> bytes:
         return self.png()
 
     def png(self, dpi: int = 100) -> bytes:
+        return self.written("png", dpi)
+
+    def written(self, kind: str, dpi: int = 150) -> bytes:
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=dpi)
+        with style():
+            self.savefig(buffer, format=kind, dpi=dpi, metadata=UNDATED.get(kind))
         return buffer.getvalue()
+
+
+UNDATED: Mapping[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def plain(text: str) -> str:
+    """A dollar sign is one, and begins no formula."""
+    return text.replace("$", r"\$")
+
+
+def save(folder: Path, name: str, drawn: figure.Figure, formats: Sequence[str] = ("png",)) -> None:
+    """As `folder`/`name`.png and the like. Figures of others are written in their own style."""
+    folder.mkdir(exist_ok=True)
+    for kind in formats:
+        if isinstance(drawn, Figure):
+            content = drawn.written(kind)
+        else:
+            buffer = io.BytesIO()
+            drawn.savefig(buffer, format=kind, dpi=150)
+            content = buffer.getvalue()
+        write_whole(folder / f"{name}.{kind}", content)

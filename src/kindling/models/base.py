@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,7 +25,6 @@ from kindling.models.schedule import number_of_steps, remember_start, start_agai
 
 if TYPE_CHECKING:
     from kindling.data.supervised import SupervisedDataModule
-    from kindling.figure import Figure
 
 BEST = {True: "max", False: "min", None: None}  # by whether higher is better
 Batch = tuple[Tensor, ...]  # x and y; and where rows have weights, these (N,)
@@ -177,12 +176,6 @@ class SupervisedModule(LightningModule):
     def predictor(self, data: "SupervisedDataModule") -> Predictor:
         """From inputs as they come (`data.read_inputs`) to predictions, in one module."""
         return Predictor(data.preprocessing(), self).eval()
-
-    def figures(self, data: "SupervisedDataModule") -> "Iterator[tuple[str, Figure]]":
-        """What it predicts for the test split."""
-        from kindling.models import pictures
-
-        return pictures.of_predictions(self, data)
 
     def progress(self) -> dict[str, Any]:
         """What a run that stops here needs in order to go on, besides weights, optimizer and metrics."""

@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import torch
@@ -12,13 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torchmetrics import MetricCollection
 
-from kindling.abilities import same_rows
 from kindling.models.base import SupervisedModule
 from kindling.population.metrics import MemberMetrics
-
-if TYPE_CHECKING:
-    from kindling.data.supervised import SupervisedDataModule
-    from kindling.figure import Figure
 
 SHARED = {"task", "loss", "train_metrics", "val_metrics", "test_metrics"}  # parts of a model that members share
 
@@ -149,13 +144,6 @@ class Population(SupervisedModule):
         of_all = ("best_weights", "best_values", "progress")
         single = {key: value for key, value in checkpoint.items() if key not in of_all}
         return {**single, "state_dict": state, "optimizer_states": optimizers}
-
-    def figures(self, data: "SupervisedDataModule") -> "Iterator[tuple[str, Figure]]":
-        """The members, and what the best of them predicts."""
-        from kindling.models import pictures
-
-        yield "members", pictures.members(self.tested, same_rows(data))
-        yield from self.member(self.best_member).figures(data)
 
     def progress(self) -> dict[str, Any]:
         return {**super().progress(), "members": self.train_metrics.get_states()}

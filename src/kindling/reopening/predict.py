@@ -10,19 +10,17 @@ import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 
-from kindling.abilities import offers, same_rows
+from kindling.abilities import offers
 from kindling.config.construct import construct
 from kindling.data.pictures import are_images, image_files
 from kindling.data.splits import SplitName
-from kindling.data.tasks import Binary, Multiclass
 from kindling.errors import UserError, shown
 from kindling.models.base import SupervisedModule
-from kindling.models.predictor import probabilities, table
+from kindling.models.predictor import table
 from kindling.random_state import seeded
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from kindling.reopening.run import Run
 
@@ -150,16 +148,3 @@ def named(output: Any, name: str = "prediction") -> Iterator[tuple[str, np.ndarr
             yield from named(value, f"{name}_{place}")
     else:
         yield name, np.asarray(output)
-
-
-def confusion(run: "Run", split: SplitName) -> "Figure":
-    from kindling.models import pictures
-
-    task = getattr(run.model, "task", None)
-    if not isinstance(task, Binary | Multiclass):
-        what = f"a {task.name}" if task else run.cfg.model._target_
-        raise UserError(f"{run.path}: {what} has no classes to confuse; see predictions()")
-    predictions, y = pictures.predict(run.model, run.datamodule.batches(split))
-    predicted = probabilities(task, predictions).argmax(dim=1)
-    same = split == "test" and same_rows(run.datamodule)
-    return pictures.confusion_matrix(predicted, y, task.classes, split, same)

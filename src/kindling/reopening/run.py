@@ -84,7 +84,7 @@ class Run:
     @cached_property
     def config(self) -> DictConfig:
         """As it was composed: to look at. What is built, is built from `cfg`."""
-        return OmegaConf.create(self._content["config"])
+        return OmegaConf.create(self.content["config"])
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -108,14 +108,14 @@ class Run:
         return self.folder / name
 
     @cached_property
-    def _content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         return load(self.checkpoint)
 
     @cached_property
     def cfg(self) -> DictConfig:
         """What is built from: the config with the overrides, and without what is for training alone."""
         quiet()
-        cfg = reopened(self._content["config"], self.checkpoint, self.folder, self.overrides, self.allowed_packages)
+        cfg = reopened(self.content["config"], self.checkpoint, self.folder, self.overrides, self.allowed_packages)
         if cfg.population > 1:
             raise UserError(
                 f"{self.checkpoint} holds all {cfg.population} models of a population; open best.ckpt, the best of them"
@@ -126,13 +126,13 @@ class Run:
     def described(self) -> Any:
         """The datamodule as the checkpoint describes it, without its rows."""
         datamodule = make_datamodule(self.cfg)
-        saved = self._content["config"]["data"]["_target_"]
+        saved = self.content["config"]["data"]["_target_"]
         if self.cfg.data._target_ == saved:
-            for name, value in self._content.get("data", {}).get("attributes", {}).items():
+            for name, value in self.content.get("data", {}).get("attributes", {}).items():
                 computed = isinstance(getattr(type(datamodule), name, None), property)
                 if vars(datamodule).get(name) is None and not computed:
                     setattr(datamodule, name, value)
-        describe(datamodule, self._content, self.checkpoint)
+        describe(datamodule, self.content, self.checkpoint)
         return datamodule
 
     @cached_property
@@ -140,7 +140,7 @@ class Run:
         """With its rows, which are prepared as the model learned them."""
         self.described.prepare_data()
         self.described.setup("test")
-        differs = difference(self._content.get("data", {}), identity(self.described))
+        differs = difference(self.content.get("data", {}), identity(self.described))
         if differs:
             log.warning("%s: not those of the run: %s", named(self.described), differs)
         return self.described
@@ -150,7 +150,7 @@ class Run:
         """With its weights, on the CPU, in eval mode. Needs no data."""
         named = f"{self.checkpoint}: its {self.cfg.model._target_}"
         limit = MIN_BYTES + 8 * self.checkpoint.stat().st_size
-        told = self._content.get("data", {}).get("told", {})
+        told = self.content.get("data", {}).get("told", {})
         make, _ = model_maker(self.cfg, self.described, told, Budget(named, limit))
         with torch.random.fork_rng(devices=[]):
             try:
@@ -166,13 +166,13 @@ class Run:
             with Budget(named, limit):
                 model = with_layers(make())
         self._check_sizes(model)
-        model.on_load_checkpoint(self._content)
-        weights = self._content["state_dict"]
+        model.on_load_checkpoint(self.content)
+        weights = self.content["state_dict"]
         model.load_state_dict(weights, strict=model.strict_loading, assign=True)  # in the precision that they have
         return model.eval()
 
     def _check_sizes(self, model: L.LightningModule) -> None:
-        saved, own = self._content["state_dict"], model.state_dict()
+        saved, own = self.content["state_dict"], model.state_dict()
         names = [*own, *(name for name in saved if name not in own)]
         if not model.strict_loading:
             names = [name for name in own if name in saved]
@@ -216,7 +216,7 @@ class Run:
 
     def confusion(self, split: SplitName = "test") -> "Figure":
         """Counts of true against predicted classes, as a figure that a notebook shows."""
-        from kindling.reopening.predict import confusion
+        from kindling.reopening.pictures import confusion
 
         return confusion(self, split)
 

@@ -1,59 +1,119 @@
-"""The figures of a run, written as PNG files into its folder."""
+"""The pictures of a run, in its folder: what they are drawn from is measured once, when the run ends."""
 
-import io
 import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from kindling import abilities
-from kindling.errors import OF_THE_MACHINE, told
-from kindling.folders import read_course, write_whole
+from kindling.data.base import InMemoryDataModule
+from kindling.data.supervised import SupervisedDataModule
+from kindling.errors import OF_THE_MACHINE, UserError, told
+from kindling.figure import FORMATS, save, style
+from kindling.models.base import SupervisedModule
+from kindling.pictures import album
+from kindling.pictures.seen import Seen
+from kindling.pictures.trace import Trace
+from kindling.population.model import Population
 from kindling.running.callbacks import of_kind
 from kindling.running.weights import DIVIDED
 
 log = logging.getLogger(__name__)
 
+MOST_ROWS = 10_000  # of the validation before training
+
 
 class Figures(Callback):
-    """Has the run draw its learning curves, and the figures that the model makes of itself, into `run_dir`/figures."""
+    """Has the run draw its learning curves and what its model has learned, into `run_dir`/figures.
 
-    def __init__(self, run_dir: str) -> None:
+    Args:
+        format: png, svg or pdf, or several of them.
+    """
+
+    def __init__(self, run_dir: str, format: str | Sequence[str] = "png") -> None:  # noqa: A002  # as matplotlib has it
         self.run_dir = Path(run_dir)
+        self.formats = [format] if isinstance(format, str) else list(format)
+        if unknown := [kind for kind in self.formats if kind not in FORMATS]:
+            raise UserError(f"callbacks.figures.format={unknown[0]}: should be one of {', '.join(FORMATS)}")
+        self.trace = Trace()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.trace.state()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.trace.restore(state_dict)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not isinstance(pl_module, SupervisedModule) or isinstance(pl_module, Population):
+            return
+        if not self.trace.start and trainer.global_step == 0:
+            self.trace.start = scores_before(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+        if len(trainer.optimizers) == 1:
+            self.trace.follow(pl_module, trainer.optimizers[0])
+
+
+@torch.no_grad()
+def scores_before(model: SupervisedModule, datamodule: Any) -> dict[str, float]:
+    """What validation measures before training, of the first rows; nothing that is drawn later changes by it."""
+    if not isinstance(datamodule, InMemoryDataModule):  # files take long to read
+        return {}
+    metrics, rows = model.val_metrics.clone(), 0
+    metrics.reset()
+    with torch.random.fork_rng(devices=[]):
+        model.eval()
+        try:
+            for batch in datamodule.batches("val"):
+                model.step(tuple(part.to(model.device) for part in batch), metrics)
+                rows += len(batch[0])
+                if rows >= MOST_ROWS:
+                    break
+        finally:
+            model.train()
+    return {name: float(value) for name, value in metrics.compute().items()}
 
 
 def draw_of_run(run_dir: Path, trainer: L.Trainer, model: L.LightningModule, datamodule: Any) -> None:
     """After the test, where the run has Figures among its callbacks; a full disk costs the figures, not the run."""
-    if not of_kind(trainer, Figures) or trainer.fast_dev_run:  # type: ignore[attr-defined]
+    chosen = of_kind(trainer, Figures)
+    if not chosen or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     divided = isinstance(trainer.strategy, DIVIDED)  # one process alone cannot run it
     try:
-        draw(run_dir, None if divided else model, datamodule)
+        draw(run_dir, None if divided else model, datamodule, chosen[0].trace, chosen[0].formats)
     except OSError as error:
         if error.errno not in OF_THE_MACHINE:
             raise
         log.warning("WARNING: there are no figures, or not all: %s", told(error))
 
 
-def draw(run_dir: Path, model: L.LightningModule | None = None, datamodule: Any = None) -> None:
-    """The learning curves, and where there is a `model`, what it draws itself: see abilities.py."""
-    import pandas as pd
-
-    from kindling.running.curves import learning_curves
-
-    if (run_dir / "metrics.csv").exists():
-        figure = learning_curves(pd.read_csv(io.StringIO(read_course(run_dir))))
-        if figure is not None:
-            save(run_dir, "learning_curves", figure)
+def draw(
+    run_dir: Path,
+    model: L.LightningModule | None = None,
+    datamodule: Any = None,
+    trace: Trace | None = None,
+    formats: Sequence[str] = ("png",),
+) -> None:
+    """The pictures that the folder holds something of, and where there is a `model`, what it draws itself."""
+    folder = run_dir / "figures"
+    if isinstance(model, SupervisedModule) and isinstance(datamodule, SupervisedDataModule):
+        album.keep(folder, album.measure(Seen.of(model, datamodule, trace or Trace())))
+    for name, figure in album.draw(run_dir):
+        save(folder, name, figure, formats)
     if model is not None:
-        for name, figure in abilities.figures(model, datamodule):
-            save(run_dir, name, figure)
+        with style():
+            for name, figure in abilities.figures(model, datamodule):
+                save(folder, name, figure, formats)
 
 
-def save(run_dir: Path, name: str, figure: Any) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    (run_dir / "figures").mkdir(exist_ok=True)
-    write_whole(run_dir / "figures" / f"{name}.png", picture.getvalue())
+def trace_in(checkpoint: Mapping[str, Any]) -> Trace:
+    """What the run had recorded when that checkpoint was saved; nothing where that cannot be read."""
+    trace = Trace()
+    with suppress(KeyError, TypeError, ValueError, IndexError, AttributeError):
+        trace.restore(checkpoint["callbacks"][Figures.__qualname__])
+        return trace
+    return Trace()

@@ -184,4 +184,4 @@ def draw_best(folder: Path) -> None:
             # A model that may not be opened unasked; and what the data say of themselves, the jobs have said already.
             with suppress(UserError), no_less_than(logging.ERROR, "kindling"):
                 run = Run(run_dir)
-                figures.draw(run_dir, run.model, run.datamodule)
+                figures.draw(run_dir, run.model, run.datamodule, figures.trace_in(run.content))

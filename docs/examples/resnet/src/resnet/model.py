@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchvision.models import resnet18
 
 from kindling.figure import Figure
-from kindling.models.pictures import confusion_matrix, worst, worst_mistakes
+from kindling.pictures import confusion, mistakes
+from kindling.pictures.about import About
 
 
 class ResNet(L.LightningModule):
@@ -57,6 +58,7 @@ class ResNet(L.LightningModule):
         self.eval()
         batches = [(x, y, self(x.to(self.device)).softmax(dim=1).cpu()) for x, y in data.test_dataloader()]
         x, y, predictions = (torch.cat(parts) for parts in zip(*batches, strict=True))
-        yield "confusion", confusion_matrix(predictions.argmax(dim=1), y, data.test.classes)
-        pictures = {row: x[row] for row in worst(predictions, y)}
-        yield "mistakes", worst_mistakes(predictions, y, pictures, data.test.classes)
+        about, classes = About("resnet", "mnist_png"), data.test.classes
+        yield "confusion", confusion.draw(confusion.counted(predictions.argmax(dim=1), y, classes), about)
+        pictures = {row: x[row] for row in mistakes.worst(predictions, y)}
+        yield "mistakes", mistakes.draw(mistakes.shown(predictions, y, pictures, classes), about)

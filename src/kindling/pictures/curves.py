@@ -1,6 +1,7 @@
 """Learning curves, of whatever a run has logged."""
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,23 @@ from matplotlib.ticker import MaxNLocator
 
 from kindling.figure import Figure
 from kindling.folders import SPREADS
+from kindling.pictures.about import About
+
+if TYPE_CHECKING:
+    from kindling.pictures.seen import Found, Seen
 
 STAGES = {"train": "training", "val": "validation", "valid": "validation", "validation": "validation"}
 NO_SCORE = ("epoch", "step", "lr")
 COLUMNS = 4  # panels in a row
 
 
-def learning_curves(metrics: pd.DataFrame) -> Figure | None:
+def measure(seen: "Seen") -> "Found | None":
+    """What validation measured before training; the rest is in metrics.csv."""
+    start = seen.trace.start
+    return {"names": np.array(list(start)), "values": np.array(list(start.values()))} if start else None
+
+
+def draw(metrics: pd.DataFrame, found: "Found", about: About) -> Figure | None:
     """One panel a score, training against validation, over epochs, or over steps where an epoch has several rows.
 
     Of a population the mean, in a band of one standard deviation, in a lighter band of all members. None where there is

@@ -1,0 +1,110 @@
+"""All pictures: measured at the end of a run, kept in its folder, drawn from there whenever they are asked for."""
+
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from kindling.containment import follow_no_link
+from kindling.errors import UserError, shown
+from kindling.figure import Figure, style
+from kindling.folders import read_course, write_whole
+from kindling.pictures import confusion, curves, decision, labels, members, mistakes, predictions
+from kindling.pictures.about import About
+
+if TYPE_CHECKING:
+    from kindling.pictures.seen import Found, Seen
+
+MOST_BYTES = 5_000_000  # of data.npz, packed
+MOST_UNPACKED = 2**26  # bytes of one array that is read
+
+
+class Picture(Protocol):
+    """A module of this room."""
+
+    def measure(self, seen: "Seen") -> "Found | None":
+        """None where there is no such picture of this model and these data."""
+
+    def draw(self, found: "Found", about: About) -> Figure: ...
+
+
+PICTURES: Mapping[str, Picture] = {  # in the order in which they are shown
+    "members": members,
+    "decision": decision,
+    "predictions": predictions,
+    "confusion": confusion,
+    "labels": labels,
+    "worst_mistakes": mistakes,
+}
+
+
+def measure(seen: "Seen") -> "dict[str, Found]":
+    """What each picture is drawn from, by its name."""
+    found = {name: picture.measure(seen) for name, picture in PICTURES.items()}
+    return {name: arrays for name, arrays in {"learning_curves": curves.measure(seen), **found}.items() if arrays}
+
+
+def keep(folder: Path, found: "Mapping[str, Found]") -> None:
+    """In `folder`/data.npz, which numpy reads without pickles."""
+    flat = {f"{name}/{key}": value for name, arrays in found.items() for key, value in arrays.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **flat)  # type: ignore[arg-type]
+    if buffer.tell() > MOST_BYTES:
+        raise UserError(f"figures/data.npz: would take {buffer.tell():,} bytes, and {MOST_BYTES:,} are the most")
+    folder.mkdir(exist_ok=True)
+    write_whole(folder / "data.npz", buffer.getvalue())
+
+
+def read(folder: Path) -> "dict[str, Found]":
+    """What `keep` has written; nothing where there is no such file.
+
+    Raises:
+        UserError: where it is damaged, or larger than any that Kindling writes.
+    """
+    path = folder / "data.npz"
+    if not path.exists():
+        return {}
+    try:
+        with open(path, "rb", opener=follow_no_link) as file:
+            if any(member.file_size > MOST_UNPACKED for member in zipfile.ZipFile(file).infolist()):
+                raise UserError(f"{path}: holds more than Kindling ever writes")
+            file.seek(0)
+            arrays = dict(np.load(file, allow_pickle=False))
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: is damaged ({shown(str(error))})") from None
+    found: dict[str, Any] = {}
+    for key, value in arrays.items():
+        name, _, of_it = key.partition("/")
+        found.setdefault(name, {})[of_it] = value
+    return found
+
+
+def draw(run_dir: Path) -> Iterator[tuple[str, Figure]]:
+    """Every picture that the folder has something of, drawn from the folder alone.
+
+    Raises:
+        UserError: where what it holds cannot be drawn.
+    """
+    about, found = About.of(run_dir), read(run_dir / "figures")
+    if (run_dir / "metrics.csv").exists():
+        with style():
+            course = pd.read_csv(io.StringIO(read_course(run_dir)))
+            figure = curves.draw(course, found.get("learning_curves", {}), about)
+        if figure is not None:
+            figure.caption(about.caption)
+            yield "learning_curves", figure
+    for name, picture in PICTURES.items():
+        if name not in found:
+            continue
+        with style():
+            try:
+                figure = picture.draw(found[name], about)
+            except (KeyError, ValueError, IndexError, TypeError) as error:  # a file that was made up
+                reason = shown(f"{type(error).__name__}: {error}")
+                raise UserError(f"{run_dir}/figures/data.npz: of {name} nothing can be drawn ({reason})") from error
+            figure.caption(about.caption)
+        yield name, figure
