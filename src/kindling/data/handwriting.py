@@ -119,8 +119,8 @@ def as_mnist(ink: Grey) -> Grey:
     """(28, 28): scaled so that the longer side is 20 pixels, the aspect kept, and put where its centre of mass is the
     middle.
 
-    LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition" (1998), section III.A, and
-    http://yann.lecun.com/exdb/mnist/.
+    LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to document recognition" (1998), section III.A,
+    and http://yann.lecun.com/exdb/mnist/.
     """
     height, width = ink.shape
     scale = 20 / max(height, width)
