@@ -32,10 +32,12 @@ def prepared(picture: Grey, prepare: Prepare, size: tuple[int, int], dark: bool 
         border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
         return 255 - picture if dark or (dark is None and np.median(border) > 127) else picture
     ink = find_ink(picture, dark)
-    if not ink.size:
-        return None
-    image = prepare(ink)
-    return image if image.shape == size else scaled(image, *size[::-1])  # of data that have scaled them
+    return fitted(prepare(ink), size) if ink.size else None
+
+
+def fitted(image: Grey, size: tuple[int, int]) -> Grey:
+    """In the size (H, W) of data that have scaled their images; else as it is."""
+    return image if image.shape == size else scaled(image, *size[::-1])
 
 
 def find_ink(picture: Grey, dark: bool | None = None) -> Grey:
