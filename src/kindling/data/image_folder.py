@@ -16,7 +16,7 @@ from kindling.data.class_folders import ClassFolders, Images
 from kindling.data.divided import Rows, Size, rows_of, stratified
 from kindling.data.identity import of_files
 from kindling.data.on_disk import OnDiskDataModule
-from kindling.data.pictures import read_image, read_images
+from kindling.data.pictures import are_images, read_image, read_images
 from kindling.data.splits import SPLIT_SEED, SplitName, check_fold, fold_of_rows
 from kindling.data.tasks import Binary, Multiclass
 from kindling.errors import UserError, shown, some
@@ -75,7 +75,7 @@ class ImageFolder(AugmentedDataModule, OnDiskDataModule):
     greys = "gray"
     rows_draw = False
     white = 255
-    light_ground = False  # of new images: what is transparent in them is white then
+    light_ground: bool | None = None  # of new images: what is transparent in them is white then
 
     def __init__(
         self,
@@ -187,10 +187,14 @@ class ImageFolder(AugmentedDataModule, OnDiskDataModule):
         self.mean, self.std = mean, std
 
     def read_inputs(self, path: Path) -> Tensor:
-        """From a folder of images, or an array of their bytes."""
-        if not path.is_dir():
+        """From image files, or an array of their bytes."""
+        if not are_images(path):
             return super().read_inputs(path)
-        return read_images(path, self.row_shape, self.white, self.light_ground, draft=True).round().to(self.row_dtype)
+        return (
+            read_images(path, self.row_shape, self.white, bool(self.light_ground), draft=True)
+            .round()
+            .to(self.row_dtype)
+        )
 
 
 def mean_and_std(images: Dataset[Any], num_workers: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kindling.data.augmented import AugmentedDataModule
 from kindling.data.base import InMemoryDataModule
-from kindling.data.pictures import read_images
+from kindling.data.handwriting import Grey, as_digits
+from kindling.data.pictures import are_images, read_handwriting, read_images
 from kindling.data.splits import Split, SplitName, split_rows
 from kindling.data.tasks import Multiclass
 
@@ -22,7 +23,10 @@ class ImageDataModule(AugmentedDataModule, InMemoryDataModule):
     tasks = ("multiclass",)
     classes: ClassVar[list[str]] = [str(digit) for digit in range(10)]
     white: ClassVar[int] = 255
-    light_ground = False  # of new images: what is transparent in them is white then
+    is_handwriting: ClassVar[bool] = False  # new images are prepared from their strokes, and not scaled as they are
+    light_ground: bool | None = (
+        None  # of new images: dark strokes on white, which is what is transparent; None: unknown
+    )
 
     def read(self) -> dict[SplitName, Images]:
         raise NotImplementedError
@@ -35,11 +39,19 @@ class ImageDataModule(AugmentedDataModule, InMemoryDataModule):
         mean, std = mean_and_std(self.splits["train"].x)
         self.splits = {name: replace(split, mean=mean, std=std) for name, split in self.splits.items()}
 
+    def prepare(self, ink: Grey) -> Grey:
+        """Light strokes, cropped to them, as an image that the model knows, from 0 to 255."""
+        raise NotImplementedError
+
     def read_inputs(self, path: Path) -> Tensor:
-        """From a folder of images, or an array. In MNIST, strokes are white and the ground is black."""
-        if not path.is_dir():
+        """From image files, or an array. In MNIST, strokes are white and the ground is black."""
+        if not are_images(path):
             return super().read_inputs(path)
-        return read_images(path, self.row_shape, self.white, self.light_ground).to(self.row_dtype)
+        if self.is_handwriting:
+            x = read_handwriting(path, self.row_shape, self.white, self.prepare, self.light_ground)
+        else:
+            x = read_images(path, self.row_shape, self.white, bool(self.light_ground))
+        return x.to(self.row_dtype)
 
 
 def mean_and_std(images: Tensor) -> tuple[float, float]:
@@ -59,9 +71,13 @@ class Digits(ImageDataModule):
     """1,797 handwritten digits of 8x8 pixels, 0 to 16, as shipped with scikit-learn (Alpaydin & Kaynak, 1998)."""
 
     white = 16
+    is_handwriting = True
 
     def read(self) -> dict[SplitName, Images]:
         from sklearn.datasets import load_digits
 
         data = load_digits()
         return stratified(torch.from_numpy(data.images).to(torch.uint8), torch.from_numpy(data.target))
+
+    def prepare(self, ink: Grey) -> Grey:
+        return as_digits(ink)

@@ -46,28 +46,35 @@ def read_array(path: Path, row_shape: list[int], dtype: torch.dtype = torch.floa
         array = read_table(path, str(path)).to_numpy()
     else:
         raise UserError(f"{path}: is no input of this model; give a .npy or .csv file with rows of shape {row_shape}")
+    return as_rows(array, row_shape, dtype, str(path))
+
+
+def as_rows(array: np.ndarray, row_shape: list[int], dtype: torch.dtype, named: str) -> Tensor:
+    """Raises:
+    UserError: naming `named`, where the array (N, ...) is not one of such rows.
+    """
     if array.dtype.kind not in "iufb":
-        raise UserError(f"{path}: holds other things than numbers")
+        raise UserError(f"{named}: holds other things than numbers")
     if array.ndim < 2 or prod(array.shape[1:]) != prod(row_shape):
-        raise UserError(f"{path}: has rows of shape {list(array.shape[1:])}, and the model takes {row_shape}")
-    check_size(path, array.shape)
+        raise UserError(f"{named}: has rows of shape {list(array.shape[1:])}, and the model takes {row_shape}")
+    check_size(named, array.shape)
     tokens = not dtype.is_floating_point
     with np.errstate(all="ignore"):
         if tokens and array.dtype.kind == "f" and (array % 1 > 0).any():
-            raise UserError(f"{path}: holds fractions, and the model takes whole numbers")
+            raise UserError(f"{named}: holds fractions, and the model takes whole numbers")
         rows = array.astype(str(dtype).removeprefix("torch."))
     if not (np.array_equal(rows, array) if tokens else np.isfinite(rows).all()):
-        raise UserError(f"{path}: holds values that are missing, infinite or beyond {rows.dtype}")
+        raise UserError(f"{named}: holds values that are missing, infinite or beyond {rows.dtype}")
     return torch.from_numpy(rows).reshape(-1, *row_shape)
 
 
-def check_size(path: Path, shape: Sequence[int]) -> None:
+def check_size(named: str | Path, shape: Sequence[int]) -> None:
     """Raises:
     UserError: where so many numbers would take up too much memory.
     """
     if 4 * prod(shape) > MAX_BYTES:
         size = in_bytes(4 * prod(shape))
-        raise UserError(f"{path}: would take up {size} of memory, and {in_bytes(MAX_BYTES)} are the most; give a part")
+        raise UserError(f"{named}: would take up {size} of memory, and {in_bytes(MAX_BYTES)} are the most; give a part")
 
 
 def read_npy(path: Path) -> np.ndarray:

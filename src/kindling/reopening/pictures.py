@@ -2,14 +2,19 @@
 
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from kindling.data.splits import SplitName
 from kindling.data.tasks import Binary, Multiclass
 from kindling.errors import UserError
 from kindling.figure import Figure, style
+from kindling.models.base import SupervisedModule
 from kindling.models.predictor import probabilities
 from kindling.pictures import confusion as matrix
+from kindling.pictures import curves as course
 from kindling.pictures.about import About
-from kindling.pictures.seen import predict
+from kindling.pictures.album import PICTURES, read
+from kindling.pictures.seen import Seen, predict
 
 if TYPE_CHECKING:
     from kindling.reopening.run import Run
@@ -29,4 +34,52 @@ def confusion(run: "Run", split: SplitName) -> Figure:
     with style():
         figure = matrix.draw(matrix.counted(predicted, y, task.classes, split), about)
         figure.caption(about.caption)
+    return figure
+
+
+def picture(run: "Run", name: str) -> Figure:
+    """One of those that a run leaves, measured anew on the data.
+
+    Raises:
+        UserError: where there is no such picture of this model and these data.
+    """
+    found = PICTURES[name].measure(Seen(run.model, run.datamodule)) if isinstance(run.model, SupervisedModule) else None
+    if found is None:
+        model, data = (type(part).__name__ for part in (run.model, run.described))
+        raise UserError(f"{run.path}: there is no picture {name} of {model} on {data}")
+    about = About.of(run.folder)
+    with style():
+        figure = PICTURES[name].draw(found, about)
+        figure.caption(about.caption)
+    return figure
+
+
+def curves(run: "Run") -> Figure:
+    """Raises:
+    UserError: where nothing was logged while it learned.
+    """
+    about, found = About.of(run.folder), read(run.folder / "figures").get("learning_curves", {})
+    with style():
+        figure = course.draw(run.metrics, found, about)
+        if figure is None:
+            raise UserError(f"{run.path}: has no learning curves, since nothing was logged while it learned")
+        figure.caption(about.caption)
+    return figure
+
+
+def weights(run: "Run") -> Figure:
+    """Those of the first linear layer: a row a unit, a column an input, blue below zero and red above."""
+    layer = next((part for part in run.model.modules() if isinstance(part, nn.Linear)), None)
+    if layer is None:
+        raise UserError(f"{run.path}: {type(run.model).__name__} has no linear layer, whose weights could be shown")
+    values = layer.weight.detach().float().numpy()
+    limit = float(abs(values).max())
+    with style():
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+        axes.set(xlabel="input", ylabel="unit of the first linear layer")
+        figure.colorbar(image, label="weight")
+        figure.caption(About.of(run.folder).caption)
     return figure

@@ -1,9 +1,9 @@
 """What a finished run predicts, as a table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from kindling.abilities import offers
 from kindling.config.construct import construct
-from kindling.data.pictures import image_files
+from kindling.data.inputs import as_rows
+from kindling.data.pictures import are_images, image_files
 from kindling.data.splits import SplitName
+from kindling.data.tabular import TabularDataModule
 from kindling.errors import UserError, shown
 from kindling.models.base import SupervisedModule
 from kindling.models.predictor import table
@@ -24,43 +26,97 @@ if TYPE_CHECKING:
 
     from kindling.reopening.run import Run
 
+Source = str | Path
 LOADERS = {"train": "train_dataloader", "val": "val_dataloader", "test": "test_dataloader"}
 
 
-def predictions(run: "Run", source: str | Path | None, invert: bool) -> "pd.DataFrame":
+class Answers(NamedTuple):
+    """`table`: a row for each input. `x` (N, ...): new inputs as the model takes them, before they are standardised."""
+
+    table: "pd.DataFrame"
+    x: Tensor | None = None
+
+
+def answers(run: "Run", source: Source | Sequence[Source] | None, invert: bool | None) -> Answers:
     """Raises:
     UserError: where the source cannot be read, or the model predicts nothing.
     """
+    sources = [source] if source is None or isinstance(source, str | Path) else list(source)
+    if len(sources) != 1 and (split := next((name for name in sources if name in LOADERS), None)):
+        raise UserError(f"{split}: is a split, which is predicted alone")
     if not isinstance(run.model, SupervisedModule):
-        return as_table(outputs_of(run, source))
-    source = source or "test"
+        return Answers(as_table([output for source in sources for output in outputs_of(run, source)]))
+    source = sources[0] if sources and sources[0] is not None else "test"
     if source in get_args(SplitName):
-        from kindling.models import pictures
+        from kindling.pictures.seen import predict
 
-        return table(run.model.task, *pictures.predict(run.model, run.datamodule.batches(source)))
-    path = existing(source)
-    if hasattr(run.described, "light_ground"):
-        run.described.light_ground = invert
-    elif invert:
-        raise UserError("--invert: is for images, which this model does not take")
-    x = run.described.read_inputs(path)
-    predicted = run.predictor.predict(run.described.white - x if invert else x)
+        return Answers(table(run.model.task, *predict(run.model, run.datamodule.batches(source))))
+    paths = [existing(path) for path in sources if path is not None]
+    inputs = [inputs_of(run.described, path, invert) for path in paths]
+    x = torch.cat(inputs)
+    found = of_inputs(run, x, str(paths[0]) if len(paths) == 1 else "the inputs")
+    names = [name for path, rows in zip(paths, inputs, strict=True) for name in names_of(path, rows, len(paths) > 1)]
+    if any(names):
+        found.insert(0, "file", names)
+    return Answers(found, x)
+
+
+def names_of(path: Path, rows: Tensor, is_one_of_several: bool) -> list[str]:
+    """The file that each row is from; of one table none."""
+    if are_images(path):
+        return [str(file) if is_one_of_several else file.name for file in image_files(path)]
+    return [str(path) * is_one_of_several] * len(rows)
+
+
+def of_inputs(run: "Run", x: Tensor, named: str) -> "pd.DataFrame":
+    """Of inputs as they come, (N, ...)."""
+    predicted = run.predictor.predict(x)
     wrong = (~predicted.isfinite()).nonzero()
     if len(wrong):
-        raise UserError(f"{path}: for its row {wrong[0, 0]}, counted from 0, the model predicts no finite numbers")
-    found = table(run.model.task, predicted)
-    if path.is_dir():
-        found.insert(0, "file", [file.name for file in image_files(path)])
-    return found
+        raise UserError(f"{named}: for its row {wrong[0, 0]}, counted from 0, the model predicts no finite numbers")
+    return table(run.model.task, predicted)
 
 
-def existing(source: str | Path) -> Path:
+def of_array(run: "Run", array: Any) -> "pd.DataFrame":
+    """Raises:
+    UserError: where these are no inputs of the model.
+    """
+    import pandas as pd
+
+    data = run.described
+    if not isinstance(run.model, SupervisedModule):
+        batch = array if isinstance(array, Tensor) else torch.as_tensor(np.asarray(array))
+        with torch.no_grad(), of_batches(run):
+            return as_table([run.model.predict_step(batch, 0)])
+    if isinstance(array, pd.DataFrame) and isinstance(data, TabularDataModule):
+        return of_inputs(run, torch.tensor(data.encoder.matrix(array), dtype=data.row_dtype), "predict")
+    values = array.numpy() if isinstance(array, Tensor) else np.asarray(array)
+    if list(values.shape) == data.row_shape:
+        values = values[None]
+    tokens = bool((data.state or {}).get("tokens"))
+    return of_inputs(
+        run, as_rows(values, data.row_shape, torch.int64 if tokens else data.row_dtype, "predict"), "predict"
+    )
+
+
+def inputs_of(data: Any, path: Path, invert: bool | None) -> Tensor:
+    """Of images those with dark strokes are turned: as `invert` says, or where it is None, as they look."""
+    if hasattr(data, "light_ground"):
+        data.light_ground = invert
+    elif invert:
+        raise UserError("--invert: is for images, which this model does not take")
+    x: Tensor = data.read_inputs(path)
+    is_turned = are_images(path) and getattr(data, "is_handwriting", False)
+    return data.white - x if invert and not is_turned else x
+
+
+def existing(source: Source) -> Path:
     if not Path(source).exists():
         raise UserError(f"{source}: no such file or folder")
     return Path(source)
 
 
-def outputs_of(run: "Run", source: str | Path | None) -> list[Any]:
+def outputs_of(run: "Run", source: Source | None) -> list[Any]:
     """What `predict_step` gives for each batch: of the data's predict_dataloader, of a split, or of new inputs."""
     model, data = run.model, run.described
     trainer = construct("trainer", run.cfg.trainer, logger=False)

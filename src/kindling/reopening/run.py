@@ -201,23 +201,63 @@ class Run:
 
         return evaluate(self, split, tta)
 
-    def predictions(self, source: str | Path | None = None, invert: bool = False) -> "pd.DataFrame":
+    def predictions(
+        self, source: str | Path | Sequence[str | Path] | None = None, invert: bool | None = None
+    ) -> "pd.DataFrame":
         """A row for each one of a split, with its true value where that is known, or of new inputs, in their order.
 
         Args:
-            source: train, val or test; or new inputs: a .csv or .npy file, or a folder of images. None: what the data
-                predict by default, the test split.
-            invert: of images: dark strokes on a light ground, where MNIST has light ones on a dark ground.
+            source: train, val or test; or new inputs: a .csv or .npy file, an image, a folder of them, or
+                several of these. None: what the data predict by default, the test split.
+            invert: of images: dark strokes on a light ground, where MNIST has light ones on a dark ground. None: of
+                handwriting it is found, others are taken as they are.
         """
-        from kindling.reopening.predict import predictions
+        from kindling.reopening.predict import answers
 
-        return predictions(self, source, invert)
+        return answers(self, source, invert).table
 
     def confusion(self, split: SplitName = "test") -> "Figure":
         """Counts of true against predicted classes, as a figure that a notebook shows."""
         from kindling.reopening.pictures import confusion
 
         return confusion(self, split)
+
+    def curves(self) -> "Figure":
+        """Everything that was logged while it learned, training against validation."""
+        from kindling.reopening import pictures
+
+        return pictures.curves(self)
+
+    def decision(self) -> "Figure":
+        """Of two classes and two features: the probability over their plane."""
+        from kindling.reopening import pictures
+
+        return pictures.picture(self, "decision")
+
+    def mistakes(self) -> "Figure":
+        """The wrong answers about images that the model was surest of."""
+        from kindling.reopening import pictures
+
+        return pictures.picture(self, "worst_mistakes")
+
+    def weights(self) -> "Figure":
+        """Of the first linear layer."""
+        from kindling.reopening import pictures
+
+        return pictures.weights(self)
+
+    def layers(self) -> "pd.DataFrame":
+        """A row for each layer: its name, its kind, the shape of what it gives for one row, and its parameters."""
+        from kindling.reopening.layers import layers
+
+        return layers(self)
+
+    def predict(self, array: Any) -> "pd.DataFrame":
+        """A row for each input: (N, ...), or one alone, as the data give them, so bytes of images, or numbers in their
+        own units. Of a table also a data frame with its columns."""
+        from kindling.reopening.predict import of_array
+
+        return of_array(self, array)
 
     list = staticmethod(list_runs)
 
