@@ -3,21 +3,17 @@
 import csv
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from conftest import Finished, Process
+from conftest import Finished
 from kindling import compose, train
 from kindling.errors import UserError
 from kindling.process import quiet

@@ -53,7 +53,9 @@ def lines(x: Tensor) -> list[Tensor]:
     """Of each feature, half as wide again as the points."""
     low, high = x.amin(dim=0), x.amax(dim=0)
     margin = torch.where(high > low, (high - low) * 0.35, 1.0)
-    return [torch.linspace(*ends, POINTS) for ends in zip((low - margin).tolist(), (high + margin).tolist(), strict=True)]
+    return [
+        torch.linspace(*ends, POINTS) for ends in zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
+    ]
 
 
 def surface(model: SupervisedModule, of: list[Tensor]) -> np.ndarray:

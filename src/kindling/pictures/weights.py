@@ -127,7 +127,9 @@ def draw(found: Found, about: About) -> Figure:
     left.set_xlabel(f"change of {target}\nfor one {step} more of the feature" if step else "weight")
     right.set_xlabel("difference from least squares")
     if not found["unique"]:
-        right.set_title("too few rows: many weights fit equally well,\nand least squares takes the smallest", fontsize=8)
+        right.set_title(
+            "too few rows: many weights fit equally well,\nand least squares takes the smallest", fontsize=8
+        )
     if int(found["of"]) > len(names):
         left.set_title(f"the {len(names)} largest of {int(found['of'])}", fontsize=8)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)

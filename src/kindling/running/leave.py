@@ -16,6 +16,7 @@ from kindling.running.loggers import hand_over
 
 log = logging.getLogger(__name__)
 
+
 def leave(cfg: DictConfig, parts: Parts, draw: bool) -> None:
     """The pictures of the run, where it draws any; its page, which shows them; and to its loggers all of that."""
     run_dir = Path(cfg.run_dir)
