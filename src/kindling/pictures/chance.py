@@ -38,9 +38,7 @@ def chance(seen: Seen) -> dict[str, float]:
     if output.shape[1:] != (model.task.out_features,):
         return {}
     loss = model.loss_of(output, y, *weights)
-    metrics.update(
-        value=loss, weight=model.weight_of(y, *weights), preds=predictions, target=model.task.truth(y)
-    )
+    metrics.update(value=loss, weight=model.weight_of(y, *weights), preds=predictions, target=model.task.truth(y))
     return {name: float(value) for name, value in metrics.compute().items() if torch.isfinite(value).all()}
 
 

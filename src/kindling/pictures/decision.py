@@ -74,5 +74,3 @@ def key(classes: list[str]) -> list[Line2D]:
         Line2D([], [], linestyle="", marker="x", color=BLACK, label="taken for the other"),
         Line2D([], [], color=BLACK, label="undecided"),
     ]
-
-

@@ -17,7 +17,7 @@ SAYS = (
     "The training loss as a landscape over two weights: dark is low. The line is the way that the optimizer took from "
     "the first weights to those that the run kept; all other weights are held at their trained values."
 )
-POINTS = 41  # in a line of the plane
+POINTS = 61  # in a line of the plane
 MOST_ROWS = 1_000
 
 

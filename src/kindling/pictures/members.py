@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from kindling.figure import BLACK, GREEN, STAGES, Figure, plain
 from kindling.pictures.about import About
 from kindling.pictures.course import ERRORS, WORDS
+from kindling.pictures.curves import decade
 from kindling.pictures.seen import Found, Seen
 
 SAYS = (
@@ -60,6 +61,8 @@ def draw_score(axes: Axes, name: str, stages: dict[str, np.ndarray], best: int) 
     edges = bins(finite, log)
     if log:
         axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.xaxis.set_major_formatter(decade)
     for stage, values in stages.items():
         some = values[np.isfinite(values)]
         look = {"color": STAGES[stage], "label": stage}
@@ -93,5 +96,5 @@ def told(values: np.ndarray, some: np.ndarray) -> str:
         spread = f"all {len(some)} at {some[0]:.4g}"
     else:
         low, middle, high = np.quantile(some, [0.1, 0.5, 0.9])
-        spread = f"half beyond {middle:.3g}, 80% in {low:.3g} to {high:.3g}"
+        spread = f"median {middle:.3g}, 80% in {low:.3g} to {high:.3g}"
     return spread + (f"; {len(values) - len(some)} diverged" if len(some) < len(values) else "")

@@ -31,7 +31,7 @@ def measure(seen: Seen) -> Found | None:
         with seen.at(0):
             moments.insert(0, now(seen))
     names = getattr(seen.model.task, "classes", None) or getattr(seen.model.task, "labels", None)
-    outputs = names[1:] if names and sizes[-1] == 1 else names or columns.targets(seen.data)
+    outputs = [f"is {names[1]}"] if names and sizes[-1] == 1 else names or columns.targets(seen.data)
     return {
         **{name: np.stack([moment[name] for moment in moments]) for name in moments[0]},
         "inputs": np.array(columns.features(seen.data)),
@@ -65,6 +65,7 @@ def draw(found: Found, about: About) -> Figure:
 
 
 def short(name: str, most: int = 14) -> str:
+    name = name.partition(" (")[0]  # the unit is of no use here
     return plain(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
@@ -94,7 +95,7 @@ def draw_net(
     for layer, away, side, texts in ((0, -0.2, "right", names[0]), (len(sizes) - 1, 0.2, "left", names[1])):
         for (across, up), text in zip(places[layer], texts, strict=True):
             axes.text(across + away, up, text, ha=side, va="center", fontsize=8)
-    axes.set(xlim=(-0.9, len(sizes) - 0.1), ylim=(-max(sizes) / 2 - 0.1, max(sizes) / 2 + 0.1))
+    axes.set(xlim=(-0.9, len(sizes) - 0.1), ylim=(-max(sizes) / 2, max(sizes) / 2))
     axes.axis("off")
 
 
@@ -104,5 +105,7 @@ def key(largest: float) -> list[Line2D]:
     for weight in (-largest, -largest / 3, largest / 3, largest):
         colour, style, width = look(weight, largest)
         handles.append(Line2D([], [], color=colour, linestyle=style, linewidth=width, label=f"{weight:+.2g}"))
-    unit = Line2D([], [], linestyle="", marker="o", color="white", markeredgecolor=GREY, markersize=9, label="bias")
+    unit = Line2D(
+        [], [], linestyle="", marker="o", color="white", markeredgecolor=GREY, markersize=9, label="with its bias"
+    )
     return [*handles, unit]

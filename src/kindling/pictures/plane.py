@@ -15,7 +15,7 @@ from kindling.pictures.seen import Found, Seen, predict
 
 POINTS = 101  # in a line of the plane
 MOST_ROWS = 500  # of the test that are drawn
-FLAT = 0.02  # a surface that stays as near as this to one half says nothing, and has no border
+FLAT = 0.05  # a surface that stays as near as this to one half says nothing, and has no border
 # The ground is paler than the points on it, which would vanish else where they are right.
 GROUND = LinearSegmentedColormap.from_list("ground", ["#6fb1d8", "#f7f7f7", "#f0a36b"])
 CLASSES = ((BLUE, "o"), (VERMILLION, "s"))  # colour and marker
@@ -53,7 +53,9 @@ def lines(x: Tensor) -> list[Tensor]:
     """Of each feature, half as wide again as the points."""
     low, high = x.amin(dim=0), x.amax(dim=0)
     margin = torch.where(high > low, (high - low) * 0.35, 1.0)
-    return [torch.linspace(*ends, POINTS) for ends in zip((low - margin).tolist(), (high + margin).tolist(), strict=True)]
+    return [
+        torch.linspace(*ends, POINTS) for ends in zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
+    ]
 
 
 def surface(model: SupervisedModule, of: list[Tensor]) -> np.ndarray:

@@ -65,8 +65,8 @@ def draw(found: Found, about: About) -> Figure:
 def scores(found: Found, place: int) -> str:
     rmse, spread, noise = float(found["rmse"][place]), float(found["spread"][place]), float(found["noise"])
     explained = f"R² {1 - (rmse / spread) ** 2:.4g}, " if spread > 0 else ""
-    floor = f"\nnoise in the data {noise:.3g}" if np.isfinite(noise) else ""
-    return f"{explained}error {rmse:.3g} (rmse){floor or chr(10)}{', ' if floor else ''}of the mean alone {spread:.3g}"
+    floor = f"noise {noise:.3g}, " if np.isfinite(noise) else ""
+    return f"{explained}rmse {rmse:.3g}\n{floor}mean alone {spread:.3g}"
 
 
 def residuals(axes: Axes, predicted: np.ndarray, errors: np.ndarray, rmse: float, look: dict[str, float]) -> None:

@@ -122,12 +122,14 @@ def draw(found: Found, about: About) -> Figure:
         axes.plot(found["learned"] - base, lines, "o", color=BLUE, markersize=4, label="learned")
         axes.locator_params(axis="x", nbins=5)
     left.set_yticks(lines, names)
-    left.invert_yaxis()
+    left.set_ylim(len(names) - 0.4, -0.6)
     target, step = plain(str(found["target"])), str(found["step"])
     left.set_xlabel(f"change of {target}\nfor one {step} more of the feature" if step else "weight")
     right.set_xlabel("difference from least squares")
     if not found["unique"]:
-        right.set_title("too few rows: many weights fit equally well,\nand least squares takes the smallest", fontsize=8)
+        right.set_title(
+            "too few rows: many weights fit equally well,\nand least squares takes the smallest", fontsize=8
+        )
     if int(found["of"]) > len(names):
         left.set_title(f"the {len(names)} largest of {int(found['of'])}", fontsize=8)
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
