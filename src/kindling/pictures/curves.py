@@ -71,7 +71,7 @@ def draw(metrics: pd.DataFrame, found: "Found", about: About) -> Figure | None:
             axes.legend()
     used = {*places[:high].flat[: len(scores)], *places[high:].flat[: len(rest)]}
     finish(places, used, "optimizer steps" if in_steps else "epochs trained")
-    legend(figure, places[:high].flat[: len(scores)])
+    legend(figure, list(places[:high].flat[: len(scores)]))
     return figure
 
 
@@ -82,7 +82,8 @@ def best_row(metrics: pd.DataFrame, about: About) -> int | None:
     of_epoch = metrics.loc[metrics["epoch"] + 1 == about.best, about.monitor].dropna()
     if of_epoch.empty:
         return None
-    return int(of_epoch.idxmax() if about.mode == "max" else of_epoch.idxmin())
+    best = of_epoch.max() if about.mode == "max" else of_epoch.min()
+    return int(np.flatnonzero((metrics["epoch"] + 1 == about.best) & (metrics[about.monitor] == best))[0])
 
 
 def draw_panel(
@@ -133,7 +134,7 @@ def log_floor(values: np.ndarray) -> float | None:
     return float(positive.max() * SMALL)
 
 
-def decade(value: float, _: int) -> str:
+def decade(value: float, _: float) -> str:
     """Without a formula, which takes long to set."""
     return f"{value:g}" if 1e-4 < value < 1e5 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
@@ -169,7 +170,8 @@ def draw_spread(axes: Axes, metrics: pd.DataFrame, places: pd.Series, name: str,
 def mark_best(axes: Axes, metrics: pd.DataFrame, over: pd.Series, panel: Panel, row: int, unit: str) -> None:
     axes.axvline(over[row], color=GREEN, linestyle="--", linewidth=1, label=f"best {unit}", zorder=0)
     for column, stage in reversed(panel.lines.items()):  # of validation, where there is one
-        if np.isfinite(value := metrics.loc[row, column]):
+        value = float(metrics[column].iloc[row])
+        if np.isfinite(value):
             text = f"{stage} {value:.4g} at {unit} {over[row]:,}".strip()
             axes.set_title(text, loc="right", fontsize=8, color=GREEN)
             return

@@ -1,6 +1,7 @@
 """The members of a population: how far they lie apart, in every score."""
 
 import textwrap
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,9 +66,9 @@ def draw_score(axes: Axes, name: str, stages: dict[str, np.ndarray], best: int) 
         axes.xaxis.set_major_formatter(decade)
     for stage, values in stages.items():
         some = values[np.isfinite(values)]
-        look = {"color": STAGES[stage], "label": stage}
+        look: dict[str, Any] = {"bins": edges, "color": STAGES[stage], "label": stage}
         if stage == "test":
-            axes.hist(some, edges, alpha=0.35, **look)
+            axes.hist(some, alpha=0.35, **look)
             axes.axvline(np.median(some), color=BLACK, linestyle="--", linewidth=1, label="median of the test")
             if np.isfinite(values[best]):
                 axes.axvline(values[best], color=GREEN, linewidth=1.5, label="the member that was kept")
@@ -75,9 +76,8 @@ def draw_score(axes: Axes, name: str, stages: dict[str, np.ndarray], best: int) 
                 axes.plot(some, np.zeros(len(some)), "|", color=STAGES[stage], markersize=12, clip_on=False)
             axes.set_title(told(values, some), fontsize=8)
         else:
-            axes.hist(some, edges, histtype="step", linewidth=1.5, linestyle="--", **look)
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    axes.locator_params(axis="y", nbins=5)
+            axes.hist(some, histtype="step", linewidth=1.5, linestyle="--", **look)
+    axes.locator_params(axis="y", nbins=5, integer=True)
     if not log:
         axes.locator_params(axis="x", nbins=5)
 

@@ -1,5 +1,7 @@
 """A small net itself: its units, and its weights and biases as colours and widths, before and after training."""
 
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -69,7 +71,7 @@ def short(name: str, most: int = 14) -> str:
     return plain(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
-def look(weight: float, largest: float) -> tuple[str, str, float]:
+def look(weight: float, largest: float) -> tuple[str, Literal["-", "--"], float]:
     """Colour, line style and width in points."""
     colour = VERMILLION if weight > 0 else BLUE
     return colour, "-" if weight > 0 else "--", 0.3 + (WIDEST - 0.3) * min(abs(weight) / largest, 1.0)
@@ -86,15 +88,16 @@ def draw_net(
             ends = [places[layer][start], places[layer + 1][to]]
             axes.add_collection(LineCollection([ends], colors=colour, linestyles=style, linewidths=width, zorder=1))
     for layer, units in enumerate(places):
-        axes.scatter(*zip(*units, strict=True), s=620, facecolors="white", edgecolors=BLACK, linewidths=1, zorder=2)
+        across, up = zip(*units, strict=True)
+        axes.scatter(across, up, s=620, facecolors="white", edgecolors=BLACK, linewidths=1, zorder=2)
         for unit, place in enumerate(units):
             if layer and np.isfinite(bias := biases[layer - 1][unit]):
                 colour = VERMILLION if bias > 0 else BLUE
                 text = f"{bias:+.2f}" if abs(bias) < 10 else f"{bias:+.0f}"
                 axes.text(*place, text, ha="center", va="center", fontsize=SMALLEST, color=colour, zorder=3)
     for layer, away, side, texts in ((0, -0.2, "right", names[0]), (len(sizes) - 1, 0.2, "left", names[1])):
-        for (across, up), text in zip(places[layer], texts, strict=True):
-            axes.text(across + away, up, text, ha=side, va="center", fontsize=8)
+        for (x, y), text in zip(places[layer], texts, strict=True):
+            axes.text(x + away, y, text, ha=side, va="center", fontsize=8)
     axes.set(xlim=(-0.9, len(sizes) - 0.1), ylim=(-max(sizes) / 2, max(sizes) / 2))
     axes.axis("off")
 
