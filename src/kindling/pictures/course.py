@@ -37,7 +37,7 @@ class Panel:
     lines: dict[str, str] = field(default_factory=dict)
 
     def title(self, unit: str = "") -> str:
-        return WORDS.get(self.name, self.name) + (f" ({unit})" if unit and self.name in IN_UNITS else "")
+        return WORDS.get(self.name, self.name) + (f"\n({unit})" if unit and self.name in IN_UNITS else "")
 
 
 def panels_of(metrics: pd.DataFrame) -> tuple[list[Panel], list[Panel]]:

@@ -44,7 +44,8 @@ def draw(metrics: pd.DataFrame, found: "Found", about: About) -> Figure | None:
         return None
     in_steps = about.in_steps or bool(metrics["epoch"].duplicated().any())
     over = metrics["step"] if in_steps else metrics["epoch"] + 1
-    width = min(max(len(scores), len(rest)), COLUMNS)
+    count = max(len(scores), len(rest))
+    width = 2 if count == 4 else min(count, COLUMNS)
     high, low = -(-len(scores) // width), -(-len(rest) // width)
     size = (4.6 if width == 1 else 3.3 * width, 2.6 * high + 1.7 * low + 0.6)
     figure = Figure(figsize=size, layout="constrained")
@@ -64,11 +65,13 @@ def draw(metrics: pd.DataFrame, found: "Found", about: About) -> Figure | None:
     for axes, panel in zip(places[high:].flat, rest, strict=False):
         draw_panel(axes, metrics, over, panel, {})
         label(axes, panel.name)
+        if axes.get_yscale() == "linear":
+            axes.set_ylim(bottom=0)
         if len(panel.lines) > 1:
             axes.legend()
     used = {*places[:high].flat[: len(scores)], *places[high:].flat[: len(rest)]}
     finish(places, used, "optimizer steps" if in_steps else "epochs trained")
-    legend(figure, places[:high].flat[: len(scores)])
+    legend(figure, list(places[:high].flat[: len(scores)]))
     return figure
 
 
@@ -79,7 +82,8 @@ def best_row(metrics: pd.DataFrame, about: About) -> int | None:
     of_epoch = metrics.loc[metrics["epoch"] + 1 == about.best, about.monitor].dropna()
     if of_epoch.empty:
         return None
-    return int(of_epoch.idxmax() if about.mode == "max" else of_epoch.idxmin())
+    best = of_epoch.max() if about.mode == "max" else of_epoch.min()
+    return int(np.flatnonzero((metrics["epoch"] + 1 == about.best) & (metrics[about.monitor] == best))[0])
 
 
 def draw_panel(
@@ -110,9 +114,11 @@ def draw_panel(
         draw_spread(axes, metrics.loc[line.index], places, column, colour)
     chance = [value for column, value in marks.get("chance", {}).items() if column in panel.lines]
     if chance:
-        axes.axhline(chance[0], color=GREY, linestyle="-.", linewidth=1.2, label="best single answer to all rows")
+        axes.axhline(chance[0], color=GREY, linestyle="-.", linewidth=1.2, label="chance: one answer to all")
     if floor is not None:
         axes.set_yscale("log")
+        axes.minorticks_off()  # each costs as much time as a label
+        axes.yaxis.set_major_formatter(decade)
         if (values < floor).any():
             axes.set_ylim(bottom=floor / 2)
             axes.axhspan(floor / 2, floor, color=GREY, alpha=0.25, linewidth=0, label="0, or rounding")
@@ -126,6 +132,11 @@ def log_floor(values: np.ndarray) -> float | None:
     if not len(positive) or (values < 0).any() or positive.max() < 100 * max(values.min(), 1e-300):
         return None
     return float(positive.max() * SMALL)
+
+
+def decade(value: float, _: float) -> str:
+    """Without a formula, which takes long to set."""
+    return f"{value:g}" if 1e-4 < value < 1e5 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 
 def keep_within(axes: Axes, values: np.ndarray) -> None:
@@ -147,8 +158,8 @@ def draw_spread(axes: Axes, metrics: pd.DataFrame, places: pd.Series, name: str,
     mean = metrics[name]
     lowest, highest, deviation = (metrics[f"{name}_{kind}"] for kind in ("min", "max", "std"))
     bands = [
-        ("1 standard deviation over the members", mean - deviation, mean + deviation, "-"),
-        ("lowest and highest member", lowest, highest, ":"),
+        ("± 1 std of the members", mean - deviation, mean + deviation, "-"),
+        ("outermost members", lowest, highest, ":"),
     ]
     for text, low, high, line in bands:
         edges = [np.maximum(low, lowest), np.minimum(high, highest)]
@@ -159,14 +170,16 @@ def draw_spread(axes: Axes, metrics: pd.DataFrame, places: pd.Series, name: str,
 def mark_best(axes: Axes, metrics: pd.DataFrame, over: pd.Series, panel: Panel, row: int, unit: str) -> None:
     axes.axvline(over[row], color=GREEN, linestyle="--", linewidth=1, label=f"best {unit}", zorder=0)
     for column, stage in reversed(panel.lines.items()):  # of validation, where there is one
-        if np.isfinite(value := metrics.loc[row, column]):
+        value = float(metrics[column].iloc[row])
+        if np.isfinite(value):
             text = f"{stage} {value:.4g} at {unit} {over[row]:,}".strip()
             axes.set_title(text, loc="right", fontsize=8, color=GREEN)
             return
 
 
 def label(axes: Axes, text: str) -> None:
-    axes.set_ylabel("\n".join(textwrap.wrap(plain(text), 28)[:3]))
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(plain(line), 28)]
+    axes.set_ylabel("\n".join(lines[:3]))
 
 
 def finish(places: np.ndarray, used: set[Axes], over: str) -> None:
@@ -186,5 +199,5 @@ def legend(figure: Figure, panels: list[Axes]) -> None:
     """One for all panels, above them."""
     found = {text: handle for axes in panels for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     if found:
-        columns = max(2, int(figure.get_figwidth() / 2.1))
+        columns = max(2, int(figure.get_figwidth() / 2.15))
         figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=columns)

@@ -64,10 +64,9 @@ def told(surface: np.ndarray, wrong: np.ndarray) -> str:
 
 def key(classes: list[str]) -> list[Line2D]:
     """The legend of the points, whether or not there is one of each."""
-    looks = [dict(color=colour, marker=marker) for colour, marker in plane.CLASSES]
     of_classes = [
-        Line2D([], [], linestyle="", markeredgecolor=BLACK, label=f"is {name}", **look)  # type: ignore[arg-type]
-        for name, look in zip(classes, looks, strict=True)
+        Line2D([], [], linestyle="", color=colour, marker=marker, markeredgecolor=BLACK, label=f"is {name}")
+        for name, (colour, marker) in zip(classes, plane.CLASSES, strict=True)
     ]
     return [
         *of_classes,

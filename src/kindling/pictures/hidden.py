@@ -35,7 +35,7 @@ def measure(seen: Seen) -> Found | None:
     coarse = [torch.linspace(*pair, GRID) for pair in ends]
     grid = torch.cat(
         [
-            torch.stack([torch.cartesian_prod(coarse[0], fine[1])]).reshape(GRID, 61, 2),
+            torch.cartesian_prod(coarse[0], fine[1]).reshape(GRID, 61, 2),
             torch.cartesian_prod(coarse[1], fine[0]).flip(1).reshape(GRID, 61, 2),
         ]
     )
@@ -121,8 +121,11 @@ def draw_rows(axes: Axes, points: np.ndarray, found: Found) -> None:
     size = np.maximum(np.ptp(axes.dataLim.get_points(), axis=0), 1e-9)
     groups: list[list[int]] = []
     for place in range(len(points)):
-        near = [group for group in groups if (np.abs(points[place] - points[group[0]]) / size < (0.35, 0.12)).all()]
-        (near[0] if near else groups.append([]) or groups[-1]).append(place)
+        near = [group for group in groups if (np.abs(points[place] - points[group[0]]) / size < (0.25, 0.1)).all()]
+        if near:
+            near[0].append(place)
+        else:
+            groups.append([place])
     for group in groups:
         text = "\n".join(names[place] for place in group)
         highest = points[group][points[group][:, 1].argmax()]
@@ -141,7 +144,4 @@ def draw_line(axes: Axes, line: np.ndarray) -> None:
     else:
         up = np.array([low, high])
         axes.plot(-(b * up + c) / a, up, color=BLACK, linewidth=1.6, zorder=2)
-    axes.set(ylim=(low, high))
-    if b or not left <= -c / a <= right:  # a line beside the points is shown with them
-        pass
-    axes.autoscale(False)
+    axes.set_ylim(low, high)

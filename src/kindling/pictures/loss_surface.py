@@ -17,7 +17,7 @@ SAYS = (
     "The training loss as a landscape over two weights: dark is low. The line is the way that the optimizer took from "
     "the first weights to those that the run kept; all other weights are held at their trained values."
 )
-POINTS = 41  # in a line of the plane
+POINTS = 61  # in a line of the plane
 MOST_ROWS = 1_000
 
 
@@ -77,9 +77,9 @@ def correlated(x: Tensor, y: Tensor) -> list[int]:
 
 def around(values: Tensor) -> Tensor:
     """A line of weights that holds them all, and as much again around the last."""
-    low, high = values.aminmax()
-    away = max(float((values - values[-1]).abs().max()), 1e-3)
-    low, high = min(float(low), float(values[-1]) - 0.8 * away), max(float(high), float(values[-1]) + 0.8 * away)
+    end = float(values[-1])
+    away = max(float((values - end).abs().max()), 1e-3)
+    low, high = min(float(values.min()), end - 0.8 * away), max(float(values.max()), end + 0.8 * away)
     margin = 0.1 * (high - low)
     return torch.linspace(low - margin, high + margin, POINTS, dtype=torch.float64)
 

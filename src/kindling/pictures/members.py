@@ -1,6 +1,7 @@
 """The members of a population: how far they lie apart, in every score."""
 
 import textwrap
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from kindling.figure import BLACK, GREEN, STAGES, Figure, plain
 from kindling.pictures.about import About
 from kindling.pictures.course import ERRORS, WORDS
+from kindling.pictures.curves import decade
 from kindling.pictures.seen import Found, Seen
 
 SAYS = (
@@ -60,11 +62,13 @@ def draw_score(axes: Axes, name: str, stages: dict[str, np.ndarray], best: int) 
     edges = bins(finite, log)
     if log:
         axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.xaxis.set_major_formatter(decade)
     for stage, values in stages.items():
         some = values[np.isfinite(values)]
-        look = {"color": STAGES[stage], "label": stage}
+        look: dict[str, Any] = {"bins": edges, "color": STAGES[stage], "label": stage}
         if stage == "test":
-            axes.hist(some, edges, alpha=0.35, **look)
+            axes.hist(some, alpha=0.35, **look)
             axes.axvline(np.median(some), color=BLACK, linestyle="--", linewidth=1, label="median of the test")
             if np.isfinite(values[best]):
                 axes.axvline(values[best], color=GREEN, linewidth=1.5, label="the member that was kept")
@@ -72,9 +76,8 @@ def draw_score(axes: Axes, name: str, stages: dict[str, np.ndarray], best: int) 
                 axes.plot(some, np.zeros(len(some)), "|", color=STAGES[stage], markersize=12, clip_on=False)
             axes.set_title(told(values, some), fontsize=8)
         else:
-            axes.hist(some, edges, histtype="step", linewidth=1.5, linestyle="--", **look)
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    axes.locator_params(axis="y", nbins=5)
+            axes.hist(some, histtype="step", linewidth=1.5, linestyle="--", **look)
+    axes.locator_params(axis="y", nbins=5, integer=True)
     if not log:
         axes.locator_params(axis="x", nbins=5)
 
@@ -93,5 +96,5 @@ def told(values: np.ndarray, some: np.ndarray) -> str:
         spread = f"all {len(some)} at {some[0]:.4g}"
     else:
         low, middle, high = np.quantile(some, [0.1, 0.5, 0.9])
-        spread = f"half beyond {middle:.3g}, 80% in {low:.3g} to {high:.3g}"
+        spread = f"median {middle:.3g}, 80% in {low:.3g} to {high:.3g}"
     return spread + (f"; {len(values) - len(some)} diverged" if len(some) < len(values) else "")

@@ -1,5 +1,7 @@
 """A small net itself: its units, and its weights and biases as colours and widths, before and after training."""
 
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -31,7 +33,7 @@ def measure(seen: Seen) -> Found | None:
         with seen.at(0):
             moments.insert(0, now(seen))
     names = getattr(seen.model.task, "classes", None) or getattr(seen.model.task, "labels", None)
-    outputs = names[1:] if names and sizes[-1] == 1 else names or columns.targets(seen.data)
+    outputs = [f"is {names[1]}"] if names and sizes[-1] == 1 else names or columns.targets(seen.data)
     return {
         **{name: np.stack([moment[name] for moment in moments]) for name in moments[0]},
         "inputs": np.array(columns.features(seen.data)),
@@ -65,10 +67,11 @@ def draw(found: Found, about: About) -> Figure:
 
 
 def short(name: str, most: int = 14) -> str:
+    name = name.partition(" (")[0]  # the unit is of no use here
     return plain(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
-def look(weight: float, largest: float) -> tuple[str, str, float]:
+def look(weight: float, largest: float) -> tuple[str, Literal["-", "--"], float]:
     """Colour, line style and width in points."""
     colour = VERMILLION if weight > 0 else BLUE
     return colour, "-" if weight > 0 else "--", 0.3 + (WIDEST - 0.3) * min(abs(weight) / largest, 1.0)
@@ -85,16 +88,17 @@ def draw_net(
             ends = [places[layer][start], places[layer + 1][to]]
             axes.add_collection(LineCollection([ends], colors=colour, linestyles=style, linewidths=width, zorder=1))
     for layer, units in enumerate(places):
-        axes.scatter(*zip(*units, strict=True), s=620, facecolors="white", edgecolors=BLACK, linewidths=1, zorder=2)
+        across, up = zip(*units, strict=True)
+        axes.scatter(across, up, s=620, facecolors="white", edgecolors=BLACK, linewidths=1, zorder=2)
         for unit, place in enumerate(units):
             if layer and np.isfinite(bias := biases[layer - 1][unit]):
                 colour = VERMILLION if bias > 0 else BLUE
                 text = f"{bias:+.2f}" if abs(bias) < 10 else f"{bias:+.0f}"
                 axes.text(*place, text, ha="center", va="center", fontsize=SMALLEST, color=colour, zorder=3)
     for layer, away, side, texts in ((0, -0.2, "right", names[0]), (len(sizes) - 1, 0.2, "left", names[1])):
-        for (across, up), text in zip(places[layer], texts, strict=True):
-            axes.text(across + away, up, text, ha=side, va="center", fontsize=8)
-    axes.set(xlim=(-0.9, len(sizes) - 0.1), ylim=(-max(sizes) / 2 - 0.1, max(sizes) / 2 + 0.1))
+        for (x, y), text in zip(places[layer], texts, strict=True):
+            axes.text(x + away, y, text, ha=side, va="center", fontsize=8)
+    axes.set(xlim=(-0.9, len(sizes) - 0.1), ylim=(-max(sizes) / 2, max(sizes) / 2))
     axes.axis("off")
 
 
@@ -104,5 +108,7 @@ def key(largest: float) -> list[Line2D]:
     for weight in (-largest, -largest / 3, largest / 3, largest):
         colour, style, width = look(weight, largest)
         handles.append(Line2D([], [], color=colour, linestyle=style, linewidth=width, label=f"{weight:+.2g}"))
-    unit = Line2D([], [], linestyle="", marker="o", color="white", markeredgecolor=GREY, markersize=9, label="bias")
+    unit = Line2D(
+        [], [], linestyle="", marker="o", color="white", markeredgecolor=GREY, markersize=9, label="with its bias"
+    )
     return [*handles, unit]

@@ -15,7 +15,7 @@ from kindling.pictures.seen import Found, Seen, predict
 
 POINTS = 101  # in a line of the plane
 MOST_ROWS = 500  # of the test that are drawn
-FLAT = 0.02  # a surface that stays as near as this to one half says nothing, and has no border
+FLAT = 0.05  # a surface that stays as near as this to one half says nothing, and has no border
 # The ground is paler than the points on it, which would vanish else where they are right.
 GROUND = LinearSegmentedColormap.from_list("ground", ["#6fb1d8", "#f7f7f7", "#f0a36b"])
 CLASSES = ((BLUE, "o"), (VERMILLION, "s"))  # colour and marker
@@ -81,9 +81,10 @@ def draw_points(axes: Axes, x: np.ndarray, y: np.ndarray, wrong: np.ndarray | No
     size = 70 if len(x) <= 20 else 16
     for place, (colour, marker) in enumerate(CLASSES):
         of_class = x[y == place]
-        axes.scatter(*of_class.T, color=colour, marker=marker, s=size, edgecolors="white", linewidths=1.2, zorder=3)
+        across, up = of_class[:, 0], of_class[:, 1]
+        axes.scatter(across, up, color=colour, marker=marker, s=size, edgecolors="white", linewidths=1.2, zorder=3)
         axes.scatter(
-            *of_class.T, facecolors="none", marker=marker, s=size * 1.5, edgecolors=BLACK, linewidths=0.7, zorder=3
+            across, up, facecolors="none", marker=marker, s=size * 1.5, edgecolors=BLACK, linewidths=0.7, zorder=3
         )
     if wrong is not None and wrong.any():
-        axes.scatter(*x[wrong].T, marker="x", color=BLACK, s=size * 2, linewidths=1.6, zorder=4)
+        axes.scatter(x[wrong, 0], x[wrong, 1], marker="x", color=BLACK, s=size * 2, linewidths=1.6, zorder=4)

@@ -1,5 +1,7 @@
 """What a regression predicts, against what is true, and how far off it is."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -45,14 +47,18 @@ def draw(found: Found, about: About) -> Figure:
     above, below = figure.subplots(2, len(names), squeeze=False, height_ratios=[1.0, 0.62])
     for place, name in enumerate(names):
         true, predicted = found["true"][:, place], found["predicted"][:, place]
-        look = {"s": 26 if len(true) < 50 else 12, "alpha": 1 if len(true) < 50 else 0.6, "linewidths": 0}
+        look: dict[str, Any] = {
+            "s": 26 if len(true) < 50 else 12,
+            "alpha": 1 if len(true) < 50 else 0.6,
+            "linewidths": 0,
+        }
         above[place].scatter(true, predicted, color=BLUE, **look)
         ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
         above[place].plot(ends, ends, color=BLACK, linewidth=1, label="prediction = truth")
         above[place].set(xlabel=f"true {name}", ylabel=f"predicted {name}")
         above[place].set_title(scores(found, place), fontsize=8)
         residuals(below[place], predicted, predicted - true, float(found["rmse"][place]), look)
-        below[place].set(xlabel=f"predicted {name}", ylabel="prediction − truth")
+        below[place].set(xlabel=f"predicted {name}", ylabel="prediction - truth")
         for axes in (above[place], below[place]):
             axes.locator_params(nbins=5)
     above[0].legend(loc="upper left")
@@ -65,11 +71,11 @@ def draw(found: Found, about: About) -> Figure:
 def scores(found: Found, place: int) -> str:
     rmse, spread, noise = float(found["rmse"][place]), float(found["spread"][place]), float(found["noise"])
     explained = f"R² {1 - (rmse / spread) ** 2:.4g}, " if spread > 0 else ""
-    floor = f"\nnoise in the data {noise:.3g}" if np.isfinite(noise) else ""
-    return f"{explained}error {rmse:.3g} (rmse){floor or chr(10)}{', ' if floor else ''}of the mean alone {spread:.3g}"
+    floor = f"noise {noise:.3g}, " if np.isfinite(noise) else ""
+    return f"{explained}rmse {rmse:.3g}\n{floor}mean alone {spread:.3g}"
 
 
-def residuals(axes: Axes, predicted: np.ndarray, errors: np.ndarray, rmse: float, look: dict[str, float]) -> None:
+def residuals(axes: Axes, predicted: np.ndarray, errors: np.ndarray, rmse: float, look: dict[str, Any]) -> None:
     """With a band of one rmse, and an axis that does not blow up what is only rounding."""
     axes.axhspan(-rmse, rmse, color=GREY, alpha=0.2, linewidth=0, label="± rmse")
     axes.axhline(0, color=BLACK, linewidth=1)

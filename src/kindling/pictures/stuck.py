@@ -57,6 +57,7 @@ def draw(found: Found, about: About) -> Figure:
     figure.colorbar(ground, ax=panels, label=f"probability of {classes[1]}", aspect=30)
     stuck, shown = int(found["stuck"]), len(surfaces)
     more = f"; the {shown} worst" if stuck > shown else ""
-    figure.suptitle(f"{stuck} of {int(found['members'])} members do not get every row right{more}")
-    figure.legend(handles=key(classes), loc="outside lower center", ncols=4)
+    title = f"{stuck} of {int(found['members'])} members do not get every row right{more}"
+    ncols = 4 if width > 2 else 2
+    figure.legend(handles=key(classes), loc="outside upper center", ncols=ncols, title=title, title_fontsize=10)
     return figure

@@ -7,12 +7,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 MOST_WEIGHTS = 1_000  # of a model that is followed
-MOST_MOMENTS = 128  # that are kept
+MOST_MOMENTS = 160  # that are kept
+EARLY = 32  # steps, after each of which the weights are kept
 
 
 class Trace:
-    """The weights before training and after every n-th optimizer step. Where there are too many, every second is
-    dropped, and n doubles: the moments that are kept lie evenly over the run, however long it is.
+    """The weights before training, after each of the first steps, in which most happens, and after every n-th optimizer
+    step. Where there are too many, n doubles: the moments that are kept lie evenly over the run, however long it is.
     """
 
     def __init__(self) -> None:
@@ -32,13 +33,15 @@ class Trace:
 
     def _after_step(self, model: nn.Module) -> None:
         self.count += 1
-        if self.count % self.every:
-            return
         if len(self.moments) == MOST_MOMENTS:
-            self.steps, self.moments, self.every = self.steps[::2], self.moments[::2], 2 * self.every
-            if self.count % self.every:
-                return
-        self._keep(model)
+            self.every *= 2
+            kept = [place for place, step in enumerate(self.steps) if self._is_kept(step)]
+            self.steps, self.moments = [self.steps[i] for i in kept], [self.moments[i] for i in kept]
+        if self._is_kept(self.count):
+            self._keep(model)
+
+    def _is_kept(self, step: int) -> bool:
+        return step <= EARLY or step % self.every == 0
 
     def _keep(self, model: nn.Module) -> None:
         self.steps.append(self.count)

@@ -12,7 +12,7 @@ from kindling.figure import BLACK, BLUE, VERMILLION, Figure, plain
 from kindling.pictures import columns
 from kindling.pictures.about import About
 from kindling.pictures.layers import dense
-from kindling.pictures.seen import Found, Seen
+from kindling.pictures.seen import Found, Seen, placed
 
 SAYS = (
     "What the model gives each feature for a weight, beside what least squares, which needs no training, finds on the "
@@ -89,7 +89,7 @@ class Fit:
 def least_squares(seen: Seen) -> Fit:
     """On the training rows; the smallest of many solutions where these do not settle it."""
     x, y, *weight = (torch.cat(parts) for parts in zip(*seen.data.batches("train"), strict=True))
-    target = seen.model.task.target(y.to(seen.model.task.std.device)).double().cpu().numpy()  # type: ignore[union-attr]
+    target = seen.model.task.target(placed(y, seen.model)).double().cpu().numpy()
     design = np.concatenate([x.flatten(1).double().cpu().numpy(), np.ones((len(x), 1))], axis=1)
     if weight:
         root = np.sqrt(weight[0].double().cpu().numpy())[:, None]
@@ -122,7 +122,7 @@ def draw(found: Found, about: About) -> Figure:
         axes.plot(found["learned"] - base, lines, "o", color=BLUE, markersize=4, label="learned")
         axes.locator_params(axis="x", nbins=5)
     left.set_yticks(lines, names)
-    left.invert_yaxis()
+    left.set_ylim(len(names) - 0.4, -0.6)
     target, step = plain(str(found["target"])), str(found["step"])
     left.set_xlabel(f"change of {target}\nfor one {step} more of the feature" if step else "weight")
     right.set_xlabel("difference from least squares")

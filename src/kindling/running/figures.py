@@ -1,5 +1,6 @@
 """The pictures of a run, in its folder: what they are drawn from is measured once, when the run ends."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from kindling.data.base import InMemoryDataModule
 from kindling.data.supervised import SupervisedDataModule
 from kindling.errors import OF_THE_MACHINE, UserError, told
 from kindling.figure import FORMATS, save, style
+from kindling.folders import write_whole
 from kindling.models.base import SupervisedModule
 from kindling.pictures import album
 from kindling.pictures.seen import Seen
@@ -109,6 +111,7 @@ def draw(
     folder = run_dir / "figures"
     if isinstance(model, SupervisedModule) and isinstance(datamodule, SupervisedDataModule):
         album.keep(folder, album.measure(Seen.of(model, datamodule, trace or Trace())))
+        write_whole(folder / "captions.json", json.dumps(album.captions(), indent=2, ensure_ascii=False) + "\n")
     for name, figure in album.draw(run_dir):
         save(folder, name, figure, formats)
     if model is not None:
