@@ -80,12 +80,12 @@ def draw(found: Found, about: About) -> Figure:
     pictures = (images.transpose(0, 2, 3, 1) / most + 1) / 2 if colours else images[:, 0]
     sheet = Sheet(pictures, min(COLUMNS, len(images)), 0.92)
     width, height = sheet.size
-    figure = Figure(figsize=(max(6.6, width + 0.9), 0.6 + max(height, 1.8)), layout="constrained")
+    figure = Figure(figsize=(max(6.6, width + 0.9), 0.6 + 0.2 * colours + max(height, 1.8)), layout="constrained")
     axes = figure.subplots()
     drawn = sheet.draw(axes, titles, cmap="RdBu_r", vmin=-most, vmax=most)
     if not colours:
         figure.colorbar(drawn, ax=axes, shrink=0.8, label="weight of a pixel")
     how = f"all {total:,} units" if total == len(images) else f"the {len(images)} of {total:,} units that count most"
-    what = " (grey: 0; a colour raises the unit)" if colours else ""
+    what = "\ngrey is 0, and what has the colour of a pixel raises the unit" if colours else ""
     figure.suptitle(f"weights of the first layer, {how}{what}")
     return figure

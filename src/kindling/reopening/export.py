@@ -113,7 +113,7 @@ def of_example(run: Run) -> Exportable:
 
 def real_inputs(run: Run) -> tuple[Tensor, Tensor, str]:
     """Inputs as they come, what the run predicts for them by its own way of reading them, and what they are."""
-    from kindling.pictures import seen
+    from kindling.pictures.seen import predict
 
     try:
         x = run.datamodule.raw_inputs("test")
@@ -122,7 +122,7 @@ def real_inputs(run: Run) -> tuple[Tensor, Tensor, str]:
         if isinstance(scaling := run.predictor.preprocessing, Standardize):
             x = (x * scaling.std + scaling.mean).to(x.dtype)
         return x, run.predictor.predict(x), f"random inputs, since there are no real ones ({error})"
-    expected, _ = seen.predict(run.model, run.datamodule.batches("test"), len(x))
+    expected, _ = predict(run.model, run.datamodule.batches("test"), len(x))
     return x, expected, f"{len(x):,} rows of the test split"
 
 

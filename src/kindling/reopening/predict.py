@@ -35,9 +35,9 @@ def predictions(run: "Run", source: str | Path | None, invert: bool) -> "pd.Data
         return as_table(outputs_of(run, source))
     source = source or "test"
     if source in get_args(SplitName):
-        from kindling.pictures import seen
+        from kindling.pictures.seen import predict
 
-        return table(run.model.task, *seen.predict(run.model, run.datamodule.batches(source)))
+        return table(run.model.task, *predict(run.model, run.datamodule.batches(source)))
     path = existing(source)
     if hasattr(run.described, "light_ground"):
         run.described.light_ground = invert
