@@ -76,7 +76,7 @@ def plain(text: str) -> str:
 
 def short(text: str, letters: int = 20) -> str:
     """`plain`, in one line; of a longer one the middle is left out, since names often differ at their ends."""
-    line = " ".join(printable(text).split())
+    line = printable(" ".join(text.split()))
     end = letters // 3
     return plain(line if len(line) <= letters else f"{line[: letters - 1 - end]}…{line[-end:]}")
 

@@ -48,7 +48,7 @@ def draw(found: Found, about: About) -> Figure:
     figure = Figure(figsize=(max(4.6, 2 + cell * size + room), 1.5 + cell * size + room), layout="constrained")
     axes = figure.subplots()
     shares = counts / np.maximum(rows, 1)[:, None]
-    axes.imshow(coloured(shares))
+    axes.imshow(coloured(shares), interpolation="nearest")
     axes.grid(False)
     write(axes, counts, shares, 72 * cell)
     letters = 8 if cell > 0.2 else SMALLEST
@@ -69,12 +69,12 @@ def draw(found: Found, about: About) -> Figure:
 
 
 def coloured(shares: np.ndarray) -> np.ndarray:
-    """(C, C, 3): white is none; of the right ones, the full hue is all of a class, of mistakes a fifth, or the worst."""
+    """(C, C, 3): white is none; the full hue is all of a class, of mistakes a fifth of it, or the worst."""
     right = np.eye(len(shares), dtype=bool)
     most = max(shares[~right].max(initial=0), 0.2)
     depth = np.where(right, shares, shares / most * 0.9)[..., None]
     full = np.where(right[..., None], mpl.colors.to_rgb(BLUE), mpl.colors.to_rgb(VERMILLION))
-    return 1 - depth * (1 - full)
+    return ((1 - depth * (1 - full)) * 255).round().astype(np.uint8)
 
 
 def write(axes: Axes, counts: np.ndarray, shares: np.ndarray, width: float) -> None:

@@ -25,6 +25,7 @@ RUG = 200  # ticks
 MOST_OUTPUTS = 5  # curves in a panel
 MOST_CATEGORIES = 12
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE)
+PLAIN = "{x:.6g}"  # without a factor at the end of the axis, which a long label would cover
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
@@ -91,7 +92,7 @@ def draw(found: Found, about: About) -> Figure:
     """Of many outputs those that change most."""
     panels = [panel for panel in range(PANELS) if f"at_{panel}" in found]
     figure = Figure(figsize=(4.15 * max(len(panels), 1.2), 3.9), layout="constrained")
-    outputs, what = [short(str(name)) for name in found["outputs"]], short(str(found["what"]), 32)
+    outputs, what = [short(str(name)) for name in found["outputs"]], short(str(found["what"]), 22)
     change = np.sum([np.ptp(found[f"mean_{panel}"], axis=0) for panel in panels], axis=0)
     chosen = np.sort(np.argsort(-change, kind="stable")[:MOST_OUTPUTS])
     kept = [outputs[place] for place in chosen]
@@ -100,7 +101,9 @@ def draw(found: Found, about: About) -> Figure:
         name = short(str(found[f"name_{panel}"]), 32)
         mean, at, rug = (found[f"{key}_{panel}"] for key in ("mean", "at", "rug"))
         if f"categories_{panel}" in found:
-            bars(axes, [str(category) for category in found[f"categories_{panel}"]], mean[:, chosen], rug, kept)
+            most = MOST_CATEGORIES if len(chosen) == 1 else MOST_CATEGORIES // 2
+            categories = [str(category) for category in found[f"categories_{panel}"][:most]]
+            bars(axes, categories, mean[:most, chosen], rug[:most], kept)
             axes.set(xlabel=f"{what} (mean)", title=name, xlim=limits)
         else:
             curves(axes, at, mean[:, chosen], rug, kept)
@@ -125,6 +128,8 @@ def curves(axes: Axes, at: np.ndarray, mean: np.ndarray, rug: np.ndarray, output
         axes.plot(at, values, color=colour, linestyle=line, label=name)
     axes.plot(rug, np.full(len(rug), 0.0), "|", color=GREY, markersize=9, transform=axes.get_xaxis_transform())
     axes.locator_params(axis="x", nbins=6)
+    axes.xaxis.set_major_formatter(PLAIN)
+    axes.yaxis.set_major_formatter(PLAIN)
 
 
 def bars(axes: Axes, categories: list[str], mean: np.ndarray, rows: np.ndarray, outputs: list[str]) -> None:
@@ -142,4 +147,5 @@ def bars(axes: Axes, categories: list[str], mean: np.ndarray, rows: np.ndarray, 
     axes.set_ylim(len(categories) - 0.4, -0.6)
     axes.set_ylabel("category (test rows)")
     axes.grid(axis="y", visible=False)
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=4)
+    axes.xaxis.set_major_formatter(PLAIN)

@@ -13,6 +13,7 @@ from kindling.figure import SMALLEST, Figure, short
 from kindling.pictures.about import About
 from kindling.pictures.mistakes import as_drawn, smaller
 from kindling.pictures.seen import Found, Seen
+from kindling.pictures.sheet import Sheet
 from kindling.random_state import random_state, seed_from, set_random_state
 
 SAYS = "Training images of each class as the model gets them; where there is an augmentation, three draws of each."
@@ -80,23 +81,26 @@ def as_bytes(image: Tensor, white: float) -> np.ndarray:
 def draw(found: Found, about: About) -> Figure:
     """A row a class; after each image what augmentation makes of it."""
     images, counts, classes = found["images"], found["counts"], found["classes"]
-    versions, (height, width) = images.shape[1], images.shape[2:4]
-    side = 0.72  # inches of a picture
-    figure = Figure(figsize=(COLUMNS * side + 1.6, len(counts) * side * min(2, height / width) + 1))
-    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, hspace=0.02, wspace=0.02)
-    places = figure.subplots(len(counts), COLUMNS, squeeze=False)
-    starts = np.cumsum([0, *counts])
-    for row, axes_of_class in enumerate(places):
-        axes_of_class[0].set_ylabel(short(str(classes[row]), 16), rotation=0, ha="right", va="center")
-        for column, axes in enumerate(axes_of_class):
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-            image, version = divmod(column, versions)
-            if row == 0 and versions > 1:
-                axes.set_title("original" if version == 0 else f"draw {version}", fontsize=SMALLEST + 1)
-            if image < counts[row]:
-                axes.imshow(images[starts[row] + image, version], cmap=str(found["greys"]), vmin=0, vmax=255)
+    versions = images.shape[1]
+    blank = 255 if images.ndim == 5 or str(found["greys"]).endswith("_r") is False else 0
+    grid = np.full((len(counts), COLUMNS // versions, *images.shape[1:]), blank, np.uint8)
+    for row, start in enumerate(np.cumsum([0, *counts[:-1]])):
+        grid[row, : counts[row]] = images[start : start + counts[row]]
+    columns = grid.shape[1] * versions
+    sheet = Sheet(grid.reshape(-1, *images.shape[2:]), columns, 0.78, lines=0)
+    figure = Figure(figsize=(sheet.size[0] + 1.5, sheet.size[1] + 1), layout="constrained")
+    axes = figure.subplots()
+    sheet.draw(axes, [], cmap=str(found["greys"]), vmin=0, vmax=255)
+    height, width = sheet.images.shape[1:3]
+    for row, name in enumerate(classes):
+        top, _ = sheet.place(row * columns)
+        axes.text(-sheet.gap, top + height / 2, short(str(name), 16), ha="right", va="center", fontsize=8)
+    for column in range(columns if versions > 1 else 0):
+        _, left = sheet.place(column)
+        version = column % versions
+        what = f"draw {version}" if version else "original"
+        axes.text(left + width / 2, 0, what, ha="center", va="bottom", fontsize=SMALLEST)
     more = f" (the first {len(counts)} of {int(found['total'])})" if int(found["total"]) > len(counts) else ""
-    what = "what the augmentation makes of them" if versions > 1 else "as they are, without augmentation"
+    what = "what the augmentation makes of them" if versions > 1 else "without augmentation"
     figure.suptitle(f"training images of each class{more}, {what}")
     return figure

@@ -12,6 +12,7 @@ from kindling.models.base import SupervisedModule
 from kindling.pictures.about import About
 from kindling.pictures.mistakes import smaller
 from kindling.pictures.seen import Found, Seen
+from kindling.pictures.sheet import Sheet
 
 SAYS = (
     "What each unit of the first layer looks for: where a pixel is red, ink there raises the unit, where it is blue, "
@@ -71,30 +72,20 @@ def by_outgoing(layer: Layer, following: Layer | None) -> Tensor:
 
 def draw(found: Found, about: About) -> Figure:
     """On one scale for all, with 0 in its middle."""
-    images, classes = found["images"], found["classes"]
-    columns = min(COLUMNS, len(images))
-    rows = -(-len(images) // columns)
-    channels, height, width = images.shape[1:]
+    images, classes, total = found["images"], found["classes"], int(found["total"])
     most = max(float(np.abs(images).max()), 1e-12)
-    figure = Figure(
-        figsize=(max(4.5, 1.04 * columns), 0.9 + rows * (0.3 + 0.88 * height / width)), layout="constrained"
-    )
-    places = figure.subplots(rows, columns, squeeze=False)
-    for place, axes in enumerate(places.flat):
-        axes.set(xticks=[], yticks=[])
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-        if place < len(images):
-            image, title = images[place], f"unit {int(found['units'][place])}"
-            colours = (image.transpose(1, 2, 0) / most + 1) / 2 if channels == 3 else image[0]
-            drawn = axes.imshow(colours, cmap="RdBu_r", vmin=-most, vmax=most)
-            axes.set_title(short(str(classes[place]), 12) if len(classes) else title, fontsize=8)
-    total = int(found["total"])
-    if channels == 3:
-        what = "grey is 0, a colour is what raises the unit"
-    else:
-        what = "weights of the pixels"
-        figure.colorbar(drawn, ax=places, shrink=0.8, label="weight of a pixel, standardised")
-    how = f"all {total} units" if total == len(images) else f"the {len(images)} of {total:,} units that count most"
-    figure.suptitle(f"first layer, {how}: {what}" if not len(classes) else f"one layer, a unit a class: {what}")
+    colours = images.shape[1] == 3
+    units = [f"unit {unit}" for unit in found["units"]]
+    titles = [short(str(name), 12) for name in classes] if len(classes) else units
+    pictures = (images.transpose(0, 2, 3, 1) / most + 1) / 2 if colours else images[:, 0]
+    sheet = Sheet(pictures, min(COLUMNS, len(images)), 0.92)
+    width, height = sheet.size
+    figure = Figure(figsize=(max(6.6, width + 0.9), 0.6 + 0.2 * colours + max(height, 1.8)), layout="constrained")
+    axes = figure.subplots()
+    drawn = sheet.draw(axes, titles, cmap="RdBu_r", vmin=-most, vmax=most)
+    if not colours:
+        figure.colorbar(drawn, ax=axes, shrink=0.8, label="weight of a pixel")
+    how = f"all {total:,} units" if total == len(images) else f"the {len(images)} of {total:,} units that count most"
+    what = "\ngrey is 0, and what has the colour of a pixel raises the unit" if colours else ""
+    figure.suptitle(f"weights of the first layer, {how}{what}")
     return figure

@@ -7,8 +7,8 @@ from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 
 SAYS = (
-    "By how much the loss of test rows rises when one feature is shuffled among them, so that it says nothing more: the "
-    "bar is the mean, each point one shuffle. Of two features that say the same, neither may seem important."
+    "By how much the loss of test rows rises when one feature is shuffled among them, so that it says nothing more: "
+    "the bar is the mean, each point one shuffle. Of two features that say the same, neither may seem important."
 )
 
 
@@ -42,7 +42,7 @@ def draw(found: Found, about: About) -> Figure:
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("rise of the loss when the feature is shuffled")
-    which = f"the {len(names)} that count most of {total:,}" if total > len(names) else "all"
-    axes.set_title(f"loss of {rows:,} test rows {float(found['base']):.3g}; features: {which}")
+    which = f"{len(names)} of {total:,} features" if total > len(names) else "all features"
+    axes.set_title(f"loss of {rows:,} test rows: {float(found['base']):.3g}; {which}")
     axes.legend(loc="lower right")
     return figure

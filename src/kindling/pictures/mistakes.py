@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kindling.data.tasks import Binary, Multiclass
-from kindling.figure import SMALLEST, Figure, short
+from kindling.figure import Figure, short
 from kindling.models.predictor import probabilities
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
+from kindling.pictures.sheet import Sheet
 
 SAYS = (
     "The test images that were taken for another class with the greatest probability, with what the model gave to the "
@@ -76,16 +77,15 @@ def as_drawn(picture: Tensor) -> np.ndarray:
 
 def draw(found: Found, about: About) -> Figure:
     pictures = found["pictures"]
-    rows = -(-len(pictures) // COLUMNS)
-    height, width = pictures.shape[1:3]
-    figure = Figure(figsize=(8.3, 0.7 + rows * (0.5 + 1.3 * min(height / width, 2))), layout="constrained")
-    for place, axes in enumerate(figure.subplots(rows, COLUMNS, squeeze=False).flat):
-        axes.axis("off")
-        if place < len(pictures):
-            axes.imshow(pictures[place], cmap=str(found["greys"]))
-            said, true = (short(str(found[name][place]), 12) for name in ("predicted", "true"))
-            sure, of_true = percent(found["probability"][place]), percent(found["of_true"][place])
-            axes.set_title(f"said {said}: {sure}\ntrue {true}: {of_true}", fontsize=SMALLEST)
+    titles = [
+        f"said {short(str(said), 11)} {percent(sure)}\ntrue {short(str(true), 11)} {percent(of_true)}"
+        for said, sure, true, of_true in zip(
+            *(found[name] for name in ("predicted", "probability", "true", "of_true")), strict=True
+        )
+    ]
+    sheet = Sheet(pictures, COLUMNS, 1.36, lines=2)
+    figure = Figure(figsize=(8.3, 0.6 + sheet.size[1]), layout="constrained")
+    sheet.draw(figure.subplots(), titles, cmap=str(found["greys"]))
     wrong, total = found["counts"]
     which = "all" if wrong == len(pictures) else f"the {len(pictures)} surest of"
     figure.suptitle(f"{which} {wrong:,} mistakes in {total:,} test rows: what was predicted, and what is true")

@@ -52,7 +52,7 @@ def thin(curve: np.ndarray) -> np.ndarray:
 
 
 def draw(found: Found, about: About) -> Figure:
-    negative, positive = (short(str(name), 24) for name in found["classes"])
+    negative, positive = (short(str(name)) for name in found["classes"])
     rows = found["rows"]
     false, recall, precision = found["at"]
     share = rows[1] / rows.sum()
@@ -60,16 +60,18 @@ def draw(found: Found, about: About) -> Figure:
     left, right = figure.subplots(1, 2)
     left.plot([0, 1], [0, 1], color=BLACK, linewidth=1, linestyle="--", label="chance: area 0.5")
     left.plot(*found["roc"], color=BLUE, label=f"model: area {float(found['area']):.3f}")
-    left.set(xlabel=f"share of {negative} taken for {positive}", ylabel=f"share of {positive} found")
+    left.set(xlabel=f"share of {negative}\ntaken for {positive}", ylabel=f"share of {positive} found")
     left.set_title("ROC: true against false positive rate")
     right.axhline(share, color=BLACK, linewidth=1, linestyle="--", label=f"chance: {share:.3f}")
     average = float(found["average_precision"])
     right.step(*found["precision"], where="post", color=BLUE, label=f"model: average precision {average:.3f}")
-    right.set(xlabel=f"share of {positive} found (recall)", ylabel=f"share of those called {positive} that are")
+    right.set(xlabel=f"share of {positive} found\n(recall)", ylabel=f"share right of those called {positive}")
     right.set_title(f"precision against recall ({rows[1]:,} of {rows.sum():,} test rows)")
     mark(left, false, recall)
     if int(found["called"]):  # else there is no precision
         mark(right, recall, precision)
+    for axes in (left, right):
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
     left.legend(loc="lower right")
     right.legend(loc="best")
     return figure
@@ -77,4 +79,3 @@ def draw(found: Found, about: About) -> Figure:
 
 def mark(axes: Axes, x: float, y: float) -> None:
     axes.plot([x], [y], "o", color=VERMILLION, markersize=7, label="threshold 0.5", clip_on=False, zorder=3)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
