@@ -144,7 +144,7 @@ def spark(values: list[float | None]) -> str:
 
 def details(root: Path, run: RunFolder, course: Columns) -> dict[str, Any]:
     """What a comparison shows: config, scores and curves."""
-    own = str(run.config.get("run_dir"))
+    own = str(run.config.get("run_dir") or "RUN")
     config = {key: in_yaml(value).replace(own, "RUN") for key, value in flat(run.config)}
     best = run.best()
     scores = {**({f"best {best[0]}": best[1]} if best else {}), **run.scores()}
