@@ -60,7 +60,7 @@ def test_two_runs_in_one_process_leave_two_complete_folders(
     assert runs[0].folder != runs[1].folder
     for run, overrides in zip(runs, asked, strict=True):
         assert {path.name for path in run.folder.iterdir()} == {
-            *(".lock", "config.yaml", "overrides.yaml", "metrics.csv", "summary.json", "train.log"),
+            *(".lock", "config.yaml", "overrides.yaml", "metrics.csv", "report.html", "summary.json", "train.log"),
             *("checkpoints", "figures"),
         }
         assert {path.stem for path in (run.folder / "figures").iterdir()} == {"learning_curves", "decision"}

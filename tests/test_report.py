@@ -26,6 +26,7 @@ from conftest import ROOT
 from kindling import report
 from kindling.errors import UserError
 from kindling.report.axes import Position, number
+from kindling.report.bounds import at_bounds
 from kindling.report.figures import figures, parameter, with_scores_of_pruned
 from kindling.report.sweep_folder import SweepFolder
 
@@ -384,3 +385,108 @@ def test_numbers_are_short() -> None:
     assert [number(value) for value in values] == [
         *("0.1235", "1234567", "0.5", "1e-07", "true", "", "", "1e+30", "x", "inf", "203530")
     ]
+
+
+def bound_to(tmp_path: Path, text: str, distribution: BaseDistribution, values: list[float]) -> list[str]:
+    """What a sweep says of bounds whose jobs, with these values, each do better than the one before."""
+    folder = make_sweep(tmp_path / "sweep", {"lr": distribution}, command=["model=xor", text])
+    for job, value in enumerate(values):
+        make_job(folder, job, [f"lr={value}"], 1 / (job + 1))
+    return at_bounds(SweepFolder(folder), report.table(folder))
+
+
+@pytest.mark.parametrize(
+    ("text", "distribution", "values", "told"),
+    [
+        (
+            "lr=interval(0,1)",
+            FloatDistribution(0, 1),
+            [0.5, 0.97],
+            "The best lr, 0.97, lies at the upper bound of",
+        ),
+        ("lr=interval(0,1)", FloatDistribution(0, 1), [0.5, 0.9], None),
+        ("lr=tag(log,interval(1e-4,1))", FloatDistribution(1e-4, 1, log=True), [0.5, 0.00013], "at the lower bound"),
+        ("lr=tag(log,interval(1e-4,1))", FloatDistribution(1e-4, 1, log=True), [0.5, 0.02], None),
+        (
+            "lr=range(1,6)",
+            IntDistribution(1, 5),
+            [3, 5],
+            "bound of its interval, 1 to 5: a larger one may",
+        ),
+        ("lr=1,2,3", IntDistribution(1, 3), [3, 2, 1], "The best lr, 1, is the smallest of the values that were tried"),
+        ("lr=1,2,3", IntDistribution(1, 3), [3, 1, 2], None),
+        ("lr=1,2", IntDistribution(1, 2), [1, 2], None),  # of two one is always at an end
+        ("lr=1e-3,1e-2,1e-1", FloatDistribution(1e-3, 0.1, log=True), [0.01, 0.001, 0.1], "is the largest"),
+    ],
+)
+def test_a_best_value_at_the_bound_of_what_was_tried_is_told(
+    tmp_path: Path, text: str, distribution: BaseDistribution, values: list[float], told: str | None
+) -> None:
+    found = bound_to(tmp_path, text, distribution, values)
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]
+
+
+def test_values_that_stand_in_the_command_lie_on_an_axis_by_themselves(tmp_path: Path) -> None:
+    """The study of a grid knows the least and the largest alone, and 0.003 to 0.1 as linear."""
+    linear = FloatDistribution(0.003, 0.1)
+    folder = make_sweep(tmp_path / "listed", {"lr": linear}, command=["model=xor", "lr=0.003,0.01,0.1"])
+    values = pd.Series([0.003, 0.01, 0.1])
+    assert Position(SweepFolder(folder).space["lr"], values).log
+    folder = make_sweep(tmp_path / "drawn", {"lr": linear}, command=["model=xor", "lr=interval(0.003,0.1)"])
+    assert not Position(SweepFolder(folder).space["lr"], values).log
+    beside = Position(CategoricalDistribution([0]).__dict__, pd.Series([0.0, 1e-4, 1e-2]))
+    assert beside(pd.Series([0.0, 1e-4, 1e-2])).tolist() == [0, 1, 2]  # 0 is on no logarithmic axis
+
+
+def test_what_repeats_a_setting_has_no_importance_and_few_jobs_are_said_to_be_few(tmp_path: Path) -> None:
+    folder = make_sweep(tmp_path / "sweep", {"lr": LR, "units": IntDistribution(1, 8), "seed": SEEDS})
+    for job in range(24):
+        make_job(
+            folder, job, [f"lr={10 ** (-3 + 2 * job / 23)}", f"units={job * 5 % 8 + 1}", f"seed={job % 3}"], 0.1 + job
+        )
+    assert set(report.importance(folder)["parameter"]) == {"lr", "units"}
+    captions = {name: caption for name, caption, _ in figures(SweepFolder(folder), report.table(folder))}
+    assert captions["importance"].endswith("explains, of 24 jobs")
+    assert {name for name in captions if name.startswith("parameter")} == {"parameter_lr", "parameter_units"}
+    for job in range(8, 24):
+        (folder / f"{job}/summary.json").unlink()
+    (caption,) = [text for name, text, _ in figures(SweepFolder(folder), report.table(folder)) if name == "importance"]
+    assert caption.endswith("of 8 jobs, which are few: a hint at most")
+
+
+def test_curves_have_the_colour_of_what_was_tried(sweep: Path) -> None:
+    drawn = {name: figure for name, _, figure in figures(SweepFolder(sweep), report.table(sweep))}
+    lines = [line for line in drawn["learning_curves"].axes[0].lines if line.get_color() != "black"]
+    assert {line.get_label(): line.get_color() for line in lines} == {
+        "optimizer sgd": "#0072B2",
+        "optimizer adam": "#D55E00",
+    }
+    assert len(lines) == 5
+    page = (report.write(sweep).sweep.folder / "report.html").read_text()
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+    (chart,) = json.loads(data)["curves"]
+    assert [(line["label"], line["colour"], line["width"]) for line in chart["lines"]][:2] == [
+        ("job 3: best, optimizer adam, seed 0", "#D55E00", 3),
+        ("job 4, optimizer adam, seed 1", "#D55E00", 1.2),
+    ]
+
+
+def test_the_page_says_when_and_with_what_the_jobs_ran(sweep: Path) -> None:
+    for job, minute in enumerate([10, 5, 20]):
+        file = sweep / f"{job}/summary.json"
+        known = {
+            "started": f"2026-01-02T03:{minute:02}:00+0000",
+            "seconds": {"fit": 100},
+            "device": "cpu",
+            "versions": {"python": "3.11.7", "torch": "2.10.0" if job else "2.9.0"},
+            "git": {"revision": "0123456789abcdef", "dirty": job == 1},
+        }
+        file.write_text(json.dumps({**json.loads(file.read_text()), **known}))
+    assert report.write(sweep).about == [
+        "From 2026-01-02 03:05 to 03:21; the jobs took 5 min 0 s together.",
+        "On cpu, with python 3.11.7, torch 2.10.0 or 2.9.0.",
+        "Code: revision 0123456789ab, with changes that were not committed.",
+    ]
+    assert "the jobs took 5 min 0 s" in (sweep / "report.html").read_text()
+    assert "the jobs took 5 min 0 s" in (sweep / "table.md").read_text()

@@ -93,6 +93,7 @@ def test_a_run_leaves_everything_about_it_in_its_folder(run: Run) -> None:
         "summary.json",
         "metrics.csv",
         "train.log",
+        "report.html",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
         "figures/learning_curves.png",

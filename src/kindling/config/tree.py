@@ -19,7 +19,7 @@ def tree(config_name: str, overrides: Sequence[str]) -> Iterator[str]:
     (now, options), (default, default_options) = _composed(config_name, overrides), _composed(config_name, ())
     for group, option in options.items():
         if group in now and option != default_options.get(group):
-            yield f"{group}={_text(option)}, by default {_text(default_options.get(group))}"
+            yield f"{group}={in_yaml(option)}, by default {in_yaml(default_options.get(group))}"
     yield from _branches(now, default, "")
 
 
@@ -56,7 +56,7 @@ def marked(node: dict[str, Any], default: Any, depth: int = 0) -> Iterator[tuple
 def _line(key: str, value: Any, remark: str) -> str:
     if value is NOTHING:
         return f"{key}   ({remark})"
-    text = f"{key}" if isinstance(value, dict) and value else f"{key}: {_text(value)}"
+    text = f"{key}" if isinstance(value, dict) and value else f"{key}: {in_yaml(value)}"
     return f"{text}   ({remark})" if remark else text
 
 
@@ -67,18 +67,18 @@ def _compared(node: dict[str, Any], default: Any) -> Iterator[tuple[str, Any, An
     for key in [*node, *(key for key in default if same_class and key not in node)]:
         value, was, remark = node.get(key, NOTHING), default.get(key, NOTHING), ""
         if value is NOTHING:
-            remark = f"left out; default: {_text(was)}"
+            remark = f"left out; default: {in_yaml(was)}"
         elif was is NOTHING and default:
             remark = "not in the default"
         elif not isinstance(value, dict) and value != was and default:
-            remark = f"default: {_text(was)}"
+            remark = f"default: {in_yaml(was)}"
         yield key, value, was, remark
 
 
-def _text(value: Any) -> str:
-    """As YAML has it."""
+def in_yaml(value: Any) -> str:
+    """A value as YAML has it, a section as {...}."""
     if isinstance(value, dict):
         return "{...}" if value else "{}"
     if isinstance(value, list):
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(in_yaml, value))}]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,6 +1,7 @@
 // Curves by uPlot: a pointer reads values off, dragging zooms, a double click goes back, a click on a name hides a line.
 const style = name => getComputedStyle(document.documentElement).getPropertyValue(name);
-const short = value => value == null ? "–" : String(Number(value.toPrecision(4)));
+const short = value => value == null ? "–"
+  : value && Math.abs(value) < 1e-4 ? String(value.toExponential(3)).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(4)));
 const drawn = new Set();
 
 // spec: title, over (what x is), lines of {label, colour, x, y, low and high of a band}, best (an x), log.
@@ -44,12 +45,14 @@ function plotted(box, spec, log) {
   }
   const axis = {stroke: () => style("--text"), grid: {stroke: () => style("--line"), width: 1}, ticks: {stroke: () => style("--line")},
     font: "12px system-ui, sans-serif"};
-  const whole = Array.from({length: 12}, (_, power) => [1, 2, 5].map(digit => digit * 10 ** power)).flat();
+  const steps = Array.from({length: 12}, (_, power) => [1, 2, 5].map(digit => digit * 10 ** power)).flat();
+  // Of a logarithmic axis the powers of ten: all its lines would be a wall.
+  const whole = (_, splits) => splits.map(split => !log || Number.isInteger(Math.round(Math.log10(split) * 1e6) / 1e6) ? split : null);
   const options = {
     width: box.clientWidth || 600, height: 240, series, bands,
     scales: {x: {time: false}, y: log ? {distr: 3} : {}},
-    axes: [{...axis, incrs: whole, label: spec.over, labelSize: 20, labelFont: axis.font}, {...axis, size: 62, values: (_, ticks) => ticks.map(tick => tick == null ? "" : short(tick))}],
-    cursor: {focus: {prox: 24}, sync: spec.sync ? {key: spec.sync} : undefined},
+    axes: [{...axis, incrs: steps, label: spec.over, labelSize: 20, labelFont: axis.font}, {...axis, size: 62, grid: {...axis.grid, filter: whole}, ticks: {...axis.ticks, filter: whole}, values: (_, ticks) => ticks.map(tick => tick == null ? "" : short(tick))}],
+    cursor: {focus: {prox: 24}, sync: spec.sync ? {key: spec.sync, scales: ["x", null]} : undefined},
     focus: {alpha: spec.lines.length > 3 ? .25 : 1},
     hooks: {draw: spec.best == null ? [] : [plot => markBest(plot, spec.best)]},
   };

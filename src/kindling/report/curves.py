@@ -25,7 +25,7 @@ def curves(run: RunFolder) -> list[dict[str, Any]]:
             line(columns, at, column, label, STAGE_COLOURS.get(label) or next(spare, GREY))
             for column, label in found.items()
         ]
-        spec = {"title": name, "over": over, "lines": lines, "log": "loss" in name and spans_decades(columns, found)}
+        spec = {"title": name, "over": over, "lines": lines, "log": "loss" in name and spans_a_decade(columns, found)}
         specs.append(spec | {"sync": "run"} | ({"best": best} if isinstance(best, int) else {}))
     return specs
 
@@ -37,6 +37,6 @@ def line(columns: Columns, at: list[float | None], column: str, label: str, colo
     return {"label": label, "colour": colour, "x": at, "y": columns[column], **band}
 
 
-def spans_decades(columns: Columns, names: Any) -> bool:
+def spans_a_decade(columns: Columns, names: Any) -> bool:
     values = [value for name in names for value in columns[name] if value is not None and math.isfinite(value)]
-    return bool(values) and min(values) > 0 and max(values) >= 100 * min(values)
+    return bool(values) and min(values) > 0 and max(values) >= 10 * min(values)

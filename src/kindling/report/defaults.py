@@ -17,17 +17,18 @@ RUN = "{run_dir}"  # in the values of the defaults
 def marked_config(config: dict[str, Any]) -> list[tuple[int, str, bool]]:
     """A line a key: how deep it lies, its text, whether it differs. Where conf/ cannot be composed, none is marked."""
     try:
-        default = in_place(defaults(), str(config.get("run_dir")))
+        resolved, written = defaults()
     except Exception:  # whatever is wrong with conf/ today: the page is of a run that has been
-        default = {}
-    return list(marked(config, default))
+        return list(marked(config, {}))
+    return list(marked(config, beside(config, in_place(resolved, str(config.get("run_dir"))), written)))
 
 
 @cache
-def defaults() -> dict[str, Any]:
-    """With their interpolations resolved as a run records them, where they can be."""
+def defaults() -> tuple[dict[str, Any], dict[str, Any]]:
+    """With their interpolations resolved as a run records them, where they can be; and as they are written."""
     with Source().opened():
         cfg = compose("train")
+    written: Any = OmegaConf.to_container(cfg)
     cfg.run_dir = RUN
     for key in [key for key in cfg if OmegaConf.is_config(cfg[key])]:
         try:
@@ -36,7 +37,18 @@ def defaults() -> dict[str, Any]:
             continue
     plain: Any = OmegaConf.to_container(cfg)
     plain.pop("sweep", None)
-    return plain
+    return plain, written
+
+
+def beside(value: Any, default: Any, written: Any) -> Any:
+    """The default to show: where it differs from the value and comes from elsewhere, as from the environment, as it is
+    written, since that may be a secret.
+    """
+    if isinstance(default, dict) and isinstance(written, dict):
+        value = value if isinstance(value, dict) else {}
+        return {key: beside(value.get(key), item, written.get(key)) for key, item in default.items()}
+    computed = isinstance(written, str) and "${" in written and ":" in written
+    return written if computed and value != default else default
 
 
 def in_place(value: Any, run_dir: str, key: str = "") -> Any:

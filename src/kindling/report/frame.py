@@ -44,6 +44,8 @@ def document(title: str, body: str, data: Any = None, scripts: Sequence[str] = (
     """The page. Its scripts find `data` in the element of that name; with it they may draw curves."""
     parts = [f'<script type="application/json" id="data">{embedded(data)}</script>'] if data is not None else []
     names = ["uPlot.iife.min.js", *scripts] if "charts.js" in scripts else scripts
+    if "charts.js" in scripts:
+        parts += [f"<script>\n/* uPlot\n{asset('uPlot.LICENSE')}\n*/</script>"]  # which goes with each copy of it
     parts += [f"<script>\n{asset(name)}</script>" for name in names]
     style = asset("style.css") + (asset("uPlot.min.css") if "charts.js" in scripts else "")
     return Template(asset("frame.html")).substitute(title=text(title), style=style, body=body, scripts="\n".join(parts))

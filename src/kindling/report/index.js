@@ -59,7 +59,7 @@ function compare() {
     const lines = chosen.flatMap((run, index) => run.course.columns[name] && run.course.over === over
       ? [{label: run.name, colour: data.colours[index], x: run.course.x, y: run.course.columns[name]}] : []);
     const values = lines.flatMap(line => line.y).filter(value => value != null);
-    const log = name.includes("loss") && Math.min(...values) > 0 && Math.max(...values) >= 100 * Math.min(...values);
+    const log = name.includes("loss") && Math.min(...values) > 0 && Math.max(...values) >= 10 * Math.min(...values);
     if (lines.length) chart(place, {title: name, over, lines, log});
   }
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kindling.config.resume import flat
+from kindling.config.tree import in_yaml
 from kindling.errors import UserError
 from kindling.folders import number, write_whole
 from kindling.report.frame import LINES, Cell, Rows, document, paragraph, section, table, text
@@ -143,8 +144,8 @@ def spark(values: list[float | None]) -> str:
 
 def details(root: Path, run: RunFolder, course: Columns) -> dict[str, Any]:
     """What a comparison shows: config, scores and curves."""
-    own = str(run.config.get("run_dir"))
-    config = {key: str(value).replace(own, "RUN") for key, value in flat(run.config)}
+    own = str(run.config.get("run_dir") or "RUN")
+    config = {key: in_yaml(value).replace(own, "RUN") for key, value in flat(run.config)}
     best = run.best()
     scores = {**({f"best {best[0]}": best[1]} if best else {}), **run.scores()}
     over, at = places(course)

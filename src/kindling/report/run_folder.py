@@ -2,7 +2,9 @@
 
 import csv
 import io
+import math
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,15 @@ class RunFolder:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.summary = read_summary(self.folder)
-        self.overrides = read_overrides(self.folder)
-        self.config = self._read("config.yaml")
         self.status = str(self.summary["status"])
+
+    @cached_property
+    def overrides(self) -> list[str]:
+        return read_overrides(self.folder)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return self._read("config.yaml")
 
     def __str__(self) -> str:
         """As a command names it: from where the commands are run, if it lies there."""
@@ -55,13 +63,14 @@ class RunFolder:
         return (str(monitor.get("name")), value) if monitor.get("name") and value is not None else None
 
     def seconds(self) -> float:
-        return sum(filter(None, map(number, part(self.summary, "seconds").values())))
+        values = map(number, part(self.summary, "seconds").values())
+        return sum(value for value in values if value is not None and math.isfinite(value))
 
     def columns(self, most: int) -> Columns:
         """Of metrics.csv; of more rows than `most`, evenly chosen ones and the last."""
         try:
             rows = list(csv.reader(io.StringIO(read_course(self.folder))))
-        except (OSError, UserError):
+        except (OSError, UserError, csv.Error):
             return {}
         header, rows = rows[0], rows[1:]
         every = -(-len(rows) // most) or 1
@@ -76,7 +85,7 @@ class RunFolder:
         for name, path in sorted(paths.items()):
             try:
                 check_file(path, MAX_TEXT)
-                content = path.read_bytes()
+                content = b"" if path.is_symlink() else path.read_bytes()  # what a link leads to is none of the run's
             except (OSError, UserError):
                 continue
             if content.startswith(b"\x89PNG") or (path.suffix == ".svg" and content):
