@@ -47,6 +47,7 @@ from kindling.reopening.run import describe
 from kindling.running.augmentation import check_augmentation
 from kindling.running.callbacks import Late, Origin
 from kindling.running.loggers import same_run
+from kindling.running.loggers.weights import Gradients
 from kindling.running.outlook import Outlook
 from kindling.running.record import Record
 from kindling.running.saving import name_files, saving_problems, tell_apart
@@ -152,7 +153,8 @@ def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence
     tell_apart(chosen)
     monitors = Monitors(watched(cfg, chosen))
     every = [ResumableLoaders(cfg.seed), Watch(), monitors, OneSetOfWeights(), Record(Path(cfg.run_dir))]
-    callbacks = [*every, *chosen.values(), *more]
+    histograms = any(node.get("histograms") for node in cfg.logger.values())
+    callbacks = [*every, *[Gradients()] * histograms, *chosen.values(), *more]
     if cfg.population > 1:
         callbacks = member_callbacks(cfg, callbacks)
     return sorted(callbacks, key=lambda callback: isinstance(callback, LastCheckpoint | Outlook))
