@@ -11,6 +11,7 @@ import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint, StochasticWeightAveraging
+from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -109,6 +110,7 @@ PATHS = """
     fit_loop.epoch_loop.manual_optimization.optim_step_progress.total.completed
     fit_loop.epoch_loop.manual_optimization.optim_step_progress.current.ready
     fit_loop.epoch_loop.manual_optimization.optim_step_progress.current.completed
+    _logger_connector.log_metrics _logger_connector._first_loop_iter _logger_connector._logged_metrics
     _results._get_cache _results._forked_name _checkpoint_connector.dump_checkpoint
 """.split()  # noqa: SIM905
 OF_A_METRIC = "has_reset _forward_cache _defaults is_tensor meta.on_epoch meta.is_max_reduction meta.is_min_reduction"
@@ -149,6 +151,30 @@ def test_nobody_else_touches_them() -> None:
     for file in (ROOT / "src").rglob("*.py"):
         if file.name != "lightning_internals.py":
             assert not private.search(file.read_text()), file
+
+
+class Rows(CSVLogger):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__("unused")
+        self.rows: list[tuple[int | None, set[str]]] = []
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self.rows.append((step, set(metrics)))
+
+    def save(self) -> None:
+        pass
+
+
+def test_lightning_itself_logs_what_is_of_a_step_alone() -> None:
+    class Leaving(Callback):
+        def setup(self, trainer: L.Trainer, *args: Any) -> None:
+            internals.leave_epochs_to_the_record(trainer)
+
+    rows = Rows()
+    fit(Counting(4), Leaving(), logger=rows, log_every_n_steps=2)
+    assert rows.rows == [(2, {"epoch", "of_steps", "both_step"}), (4, {"epoch", "of_steps", "both_step"})]
 
 
 def test_loaders_are_all_that_are_combined() -> None:

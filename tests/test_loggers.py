@@ -3,6 +3,10 @@
 import csv
 import json
 import math
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +14,21 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from conftest import Finished
+import wandb_sweep
+from conftest import ROOT, Finished, Process
 from kindling import compose, train
 from kindling.errors import UserError
 from kindling.process import quiet
+from kindling.reopening.run import Run as Opened
 from kindling.running.callbacks import Late
+from kindling.running.loggers import wandb
 from kindling.running.record import Record
 from kindling.running.watched import Monitors, Watched
+from kindling.sweep.wandb_sweep import wandb_sweep as sweep_of
 from wandb_file import Held, read
 
 
@@ -191,7 +200,7 @@ def test_wandb_holds_what_the_run_is_and_how_it_ended(resumed: Finished) -> None
 
 def test_wandb_holds_what_the_run_leaves(resumed: Finished) -> None:
     (held,) = in_wandb(resumed.folder)[1:]
-    files = next(iter(reversed(sorted(resumed.folder.glob("wandb/offline-run-*/files")))))
+    files = sorted(resumed.folder.glob("wandb/offline-run-*/files"))[-1]
     for path in resumed.folder.glob("figures/*.png"):
         assert (files / held.summary[f"figures/{path.stem}.path"]).read_bytes() == path.read_bytes()
     table = json.loads((files / held.summary["predictions.path"]).read_text())
@@ -266,11 +275,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("mlflow", reason="an extra: pip install 'kindling[mlflow]'")
     folder = tmp_path_factory.mktemp("mlflow")
     keys = ["scheduler=constant", "logger=mlflow", f"+logger.mlflow.save_dir={folder}"]
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="killed"):
-        patch.chdir(folder)
-        train(compose([*KEPT, *keys, f"run_dir={folder}/killed"]), [Killed()])
-    with pytest.raises(OSError, match="killed"):
-        train(compose([*KEPT, *keys, f"run_dir={folder}/resumed"]), [Killed()])
+    for name in ("killed", "resumed"):
+        with pytest.raises(OSError, match="killed"):
+            train(compose([*KEPT, *keys, f"run_dir={folder}/{name}"]), [Killed()])
     more = ["trainer.max_epochs=5", f"+logger.mlflow.save_dir={folder}"]
     train(compose([f"resume={folder}/resumed", *more]))
     return folder
@@ -307,3 +314,128 @@ def test_mlflow_that_is_not_installed_is_told_with_the_command_that_does(
     monkeypatch.setattr(mlflow, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"^logger=mlflow: is not installed; pip install -e '\.\[mlflow\]' does so$"):
         train(compose(["model=xor", "logger=mlflow", f"run_dir={tmp_path / 'run'}"]))
+
+
+def test_each_job_of_a_sweep_is_one_run_in_one_group(
+    start: Callable[..., Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_RUN_ID", "one")
+    folder = tmp_path / "sweep"
+    command = ["-m", "seed=0,1", *KEPT, "logger=[wandb,tensorboard]", "sweep.name=pair", f"hydra.sweep.dir={folder}"]
+    done = start(*command).wait()
+    assert done.code == 0, done.text
+    held = [read(path) for path in sorted(folder.glob("*/wandb/offline-run-*/*.wandb"))]
+    assert [job.run["name"] for job in held] == ["sweep/0", "sweep/1"]
+    assert len({job.run["id"] for job in held}) == 2
+    assert {job.run["group"] for job in held} == {"pair"}
+    for number, job in enumerate(held):
+        finished = Finished(folder / str(number))
+        assert job.course == rows_of(finished.folder)
+        assert finished.summary["loggers"]["wandb"] == job.run["id"]
+        assert (job.config["seed"], job.exit_code) == (number, 0)
+        (told,), _ = hyperparameters(events(finished.folder))
+        assert told["seed"] == number
+        assert f"to upload the run: wandb sync {finished.folder}/wandb/offline-run-*" in done.text
+
+
+def test_an_agent_of_wandb_runs_the_command_of_its_sweep(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+
+    wandb_sweep.main([*KEPT, "sweep=random", "optimizer.lr=tag(log,interval(1e-3,1e-1))", "optimizer=sgd,adamw"])
+    sweep = yaml.safe_load(capsys.readouterr().out)
+    assert sweep["parameters"] == {
+        "optimizer.lr": {"distribution": "log_uniform_values", "min": 1e-3, "max": 0.1},
+        "optimizer": {"values": ["sgd", "adamw"]},
+    }
+    drawn = {"args": {"optimizer.lr": {"value": 0.05}, "optimizer": {"value": "adamw"}}}
+    words = create_sweep_command_args(drawn)["args_no_hyphens"]
+    macros = {"${env}": ["/usr/bin/env"], "${interpreter}": [sys.executable], "${program}": [sweep["program"]]}
+    command = create_sweep_command(sweep["command"])
+    argv = [word for part in command for word in {**macros, "${args_no_hyphens}": words}.get(part, [part])]
+    folder = tmp_path / "run"
+    environment = {**os.environ, "WANDB_RUN_ID": "ofagent", "WANDB_SWEEP_ID": "s1", "WANDB_MODE": "offline"}
+    subprocess.run([*argv, f"hydra.run.dir={folder}"], cwd=ROOT, env=environment, check=True, capture_output=True)
+    (held,) = in_wandb(folder)
+    assert held.run["id"] == "ofagent"
+    assert (held.config["optimizer"]["lr"], held.config["optimizer"]["_target_"]) == (0.05, "torch.optim.AdamW")
+    assert held.summary[sweep["metric"]["name"]] == Finished(folder).summary["monitor"]["best"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["sweep=cmaes", "optimizer.lr=interval(0.1,1)"], "sweep=cmaes: W&B has no such search; take one of grid, "),
+        (["optimizer.lr=0.1"], "nothing is swept; give a key a list of values or a range"),
+        (["optimizer.lrr=0.1,1"], "optimizer.lrr: no such key; did you mean optimizer.lr?"),
+    ],
+)
+def test_what_wandb_cannot_sweep_is_told(words: list[str], sentence: str) -> None:
+    with pytest.raises(SystemExit, match=f"^{re.escape(f'error: {sentence}')}"):
+        wandb_sweep.main(["model=xor", *words])
+
+
+def test_a_grid_for_wandb_has_the_values_as_they_stand_in_the_command() -> None:
+    found = sweep_of(["model=xor", "compile=true,false", "seed=range(3)", "optimizer.weight_decay=0.0,1e-4"])
+    assert found["method"] == "grid"
+    assert found["parameters"] == {
+        "compile": {"values": ["True", "False"]},
+        "seed": {"values": [0, 1, 2]},
+        "optimizer.weight_decay": {"values": [0.0, 1e-4]},
+    }
+
+
+@pytest.mark.parametrize("how", ["variable", "command"])
+def test_wandb_that_is_switched_off_holds_nothing(
+    how: str, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("WANDB_MODE")
+    if how == "variable":
+        monkeypatch.setenv("WANDB_MODE", "disabled")
+    else:
+        monkeypatch.setattr(wandb, "chosen_by_command", lambda wandb: "disabled")
+    done = run(*KEPT, "logger=wandb")
+    assert done.summary["status"] == "completed"
+    assert not list(done.folder.glob("wandb/*run-*"))
+    assert len(rows_of(done.folder)) == 4
+
+
+def test_histograms_of_weights_and_gradients_are_an_option(run: Run) -> None:
+    options = ["logger.wandb.histograms=true", "logger.tensorboard.histograms=true"]
+    done = run(*KEPT, "logger=[wandb,tensorboard]", *options)
+    (held,) = in_wandb(done.folder)
+    names = {key.partition("._type")[0] for row in held.history for key in row if key.endswith("._type")}
+    weights = {"weights/net.0.weight", "gradients/net.0.weight", "weights/net.2.bias", "gradients/net.2.bias"}
+    assert weights <= names
+    assert weights <= set(events(done.folder).Tags()["histograms"])
+    assert held.course == rows_of(done.folder)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "columns"),
+    [
+        (["data=digits", "trainer.max_epochs=1"], ["row", "image", "label", "prediction", "probability", "wrong"]),
+        (["model=linear_regression", "data=diabetes", "trainer.max_epochs=1"], ["label", "prediction", "error"]),
+        (["data=digits", "trainer.max_epochs=1", "test=false"], ["probability", "wrong"]),
+    ],
+)
+def test_the_table_has_the_worst_predictions_first(overrides: list[str], columns: list[str], run: Run) -> None:
+    done = run("trainer=cpu", "logger=wandb", *overrides)
+    (held,) = in_wandb(done.folder)
+    (files,) = done.folder.glob("wandb/offline-run-*/files")
+    table = json.loads((files / held.summary["predictions.path"]).read_text())
+    assert table["columns"][-len(columns) :] == columns
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert len(rows) <= 200
+    if "error" in columns:
+        errors = [abs(row["error"]) for row in rows]
+        assert errors == sorted(errors, reverse=True)
+        assert rows[0]["error"] == pytest.approx(rows[0]["prediction"] - rows[0]["label"], rel=1e-4)
+        return
+    keys = [(row["wrong"], row["probability"]) for row in rows]
+    assert keys == sorted(keys, reverse=True)
+    assert all(row["wrong"] == (row["label"] != row["prediction"]) for row in rows)
+    split = "test" if "test=false" not in overrides else "val"
+    table_of_all = Opened(done.folder).predictions(split)
+    wrong = table_of_all["class"] != table_of_all["true"]
+    assert sum(row["wrong"] for row in rows) == wrong.sum()
+    assert {row["row"] for row in rows if row["wrong"]} == set(wrong[wrong].index)

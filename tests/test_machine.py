@@ -262,7 +262,7 @@ def test_a_server_that_cannot_be_used_costs_seconds_and_a_sentence(
             logger.log_metrics({"loss": 0.5})
         assert time.monotonic() - start < 30  # 4 to 7 where nothing else is going on; it was 60 to 100
         assert logger.experiment.offline
-        (sentence,) = [r.getMessage() for r in caplog.records if r.name == "kindling.running.loggers"]
+        (sentence,) = [r.getMessage() for r in caplog.records if r.name == "kindling.running.loggers.wandb"]
         assert sentence.startswith("WARNING: W&B's server cannot be used (")
         assert OFFLINE[mode] in sentence
         assert sentence.endswith(f"to upload the run later: wandb sync {tmp_path}/wandb/offline-run-*")
@@ -297,7 +297,7 @@ def test_an_outage_costs_no_history_and_a_server_that_dies_costs_seconds(
         done = train(compose(end), [AtEpochEnd(fail)])
     assert done.summary["status"] == "completed"
     (folder,) = (tmp_path / "dead" / "wandb").glob("run-*")
-    warnings = [r.getMessage() for r in caplog.records if r.name == "kindling.running.loggers"]
+    warnings = [r.getMessage() for r in caplog.records if r.name == "kindling.running.loggers.wandb"]
     assert warnings[-1].endswith(f"to upload the rest: wandb sync {folder}")
 
 

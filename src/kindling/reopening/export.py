@@ -3,9 +3,10 @@ predictions; of any other, from its `example_input_array` to what its forward pa
 """
 
 import copy
+import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,7 @@ class Exportable:
     example: arguments, to trace the module with.
     batches: arguments, to compare what it gives with what is expected.
     name: what these are.
+    about: for the file, what its numbers mean.
     scale: that differences are counted in.
     any_rows: whether the number of rows is free.
     """
@@ -43,6 +45,7 @@ class Exportable:
     name: str
     scale: Any = 1.0
     any_rows: bool = True
+    about: dict[str, str] = field(default_factory=dict)
 
 
 def export(run: Run, kind: Format, path: Path) -> tuple[float, str]:
@@ -94,7 +97,8 @@ def of_supervised(run: Run) -> Exportable:
     scale = run.model.task.std if isinstance(run.model.task, Regression) else 1.0
     example = torch.zeros(2, *x.shape[1:], dtype=x.dtype)
     batches = [(batch,) for batch in rows if len(batch)]
-    return Exportable(run.predictor, (example,), batches, [y for y in expected.split(sizes) if len(y)], name, scale)
+    expected_of = [y for y in expected.split(sizes) if len(y)]
+    return Exportable(run.predictor, (example,), batches, expected_of, name, scale, about=about(run))
 
 
 def of_example(run: Run) -> Exportable:
@@ -138,16 +142,17 @@ def as_onnx(what: Exportable, path: Path) -> Predict:
     import onnxruntime
 
     named = {"input_names": ["x"], "output_names": ["prediction"]} if what.any_rows else {}
-    torch.onnx.export(
+    program = torch.onnx.export(
         what.module,
         what.example,
-        path,
         dynamo=True,
         dynamic_shapes={"x": {0: torch.export.Dim("rows")}} if what.any_rows else None,
-        external_data=False,
         verbose=False,
         **named,  # type: ignore[arg-type]
     )
+    assert program is not None
+    program.model.metadata_props.update(what.about)
+    program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_inputs()]
 
@@ -166,6 +171,24 @@ def as_state_dict(what: Exportable, path: Path) -> Predict:
         tensor.zero_()
     other.load_state_dict(torch.load(path, weights_only=True))
     return other
+
+
+def about(run: Run) -> dict[str, str]:
+    """The names behind the numbers, each list as JSON: `columns` of x, `classes` or `labels` of the prediction, and the
+    `units` of x and of the prediction."""
+    task, datamodule = run.model.task, run.described
+    found: dict[str, Any] = {"model": run.cfg.model._target_, "data": run.cfg.data._target_}
+    if isinstance(datamodule, TabularDataModule):
+        found["columns"] = list(datamodule.encoder.names)
+    if isinstance(task, Binary | Multiclass):
+        found["classes"] = list(task.classes)
+    if isinstance(task, Multilabel):
+        found["labels"] = list(task.labels)
+    white = getattr(datamodule, "white", None)  # of pictures
+    x_units = f"0 to {white}" if white else "as in the data"
+    units = "those of the target" if isinstance(task, Regression) else "probability"
+    found["units"] = {"x": x_units, "prediction": units}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()}
 
 
 def signature(run: Run) -> str:

@@ -48,6 +48,7 @@ from kindling.running.augmentation import check_augmentation
 from kindling.running.callbacks import Late, Origin
 from kindling.running.epoch_lines import EpochLines
 from kindling.running.loggers import same_run
+from kindling.running.loggers.weights import Gradients
 from kindling.running.outlook import Outlook
 from kindling.running.progress import ProgressBar as OurBar
 from kindling.running.record import Record
@@ -157,7 +158,8 @@ def callbacks_of(cfg: DictConfig, chosen: Mapping[str, Callback], more: Sequence
     for bar in [callback for callback in chosen.values() if isinstance(callback, OurBar)]:
         bar.score = cfg.monitor
         every.append(EpochLines(cfg.monitor, cfg.mode))
-    callbacks = [*every, *chosen.values(), *more]
+    histograms = any(node.get("histograms") for node in cfg.logger.values())
+    callbacks = [*every, *[Gradients()] * histograms, *chosen.values(), *more]
     if cfg.population > 1:
         callbacks = member_callbacks(cfg, callbacks)
     return sorted(callbacks, key=lambda callback: isinstance(callback, LastCheckpoint | Outlook))

@@ -15,6 +15,7 @@ from kindling.errors import UserError
 from kindling.folders import read_course, write_whole
 from kindling.locks import check_still_held
 from kindling.running.callbacks import Late
+from kindling.running.loggers.weights import weights_of
 
 
 class Record(Late):
@@ -92,7 +93,7 @@ class Record(Late):
         for logger in trainer.loggers:
             logger.log_metrics(scores, step=place[1])
             if abilities.offers(logger, "log_weights"):
-                logger.log_weights(trainer.lightning_module, place[1])  # type: ignore[attr-defined]
+                logger.log_weights(weights_of(trainer.lightning_module, trainer.callbacks), place[1])  # type: ignore[attr-defined]
             logger.save()
 
     def _record(self, row: dict[str, Any], again: bool) -> None:

@@ -48,14 +48,10 @@ class TensorBoard(TensorBoardLogger):
         _, start, _ = hparams(told, {})
         self.experiment.file_writer.add_summary(start)
 
-    def log_weights(self, model: Any, step: int) -> None:
-        """Histograms of each parameter, and of its gradient at the last step."""
-        if not self.histograms:
-            return
-        for name, parameter in model.named_parameters():
-            self.experiment.add_histogram(f"weights/{name}", parameter.detach(), step)
-            if parameter.grad is not None:
-                self.experiment.add_histogram(f"gradients/{name}", parameter.grad, step)
+    def log_weights(self, tensors: dict[str, Tensor], step: int) -> None:
+        if self.histograms:
+            for name, values in tensors.items():
+                self.experiment.add_histogram(name, values, step)
 
     def leave(self, run_dir: Path, parts: "Parts", summary: dict[str, Any]) -> None:
         monitor, step = summary["monitor"], summary["steps"]

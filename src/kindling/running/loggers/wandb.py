@@ -9,11 +9,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from torch import Tensor
 
 from kindling.config.asked import within_sweep
 from kindling.process import rank
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ANSWER = 3.0  # seconds that a server has for a first answer
-LEAVE = 5.0  # seconds for questions of W&B's at the end; what is uploaded has finish_timeout
+LEAVE = 4.0  # seconds for what W&B asks its server at the end; then comes finish_timeout
 
 
 class Wandb(WandbLogger):
@@ -57,18 +59,12 @@ class Wandb(WandbLogger):
         if run.config.get("monitor"):
             run.define_metric(run.config["monitor"], step_metric="step", summary=f"{run.config['mode']},last")
 
-    def log_weights(self, model: Any, step: int) -> None:
-        """Histograms of each parameter, and of its gradient at the last step."""
+    def log_weights(self, tensors: dict[str, Tensor], step: int) -> None:
         import wandb
 
-        if not self.histograms:
-            return
-        found = {}
-        for name, parameter in model.named_parameters():
-            found[f"weights/{name}"] = wandb.Histogram(parameter.detach().float().cpu().numpy())
-            if parameter.grad is not None:
-                found[f"gradients/{name}"] = wandb.Histogram(parameter.grad.float().cpu().numpy())
-        self.experiment.log({**found, "step": step}, commit=True)
+        if self.histograms:
+            found = {name: wandb.Histogram(values.float().cpu().numpy()) for name, values in tensors.items()}
+            self.experiment.log({**found, "step": step}, commit=True)
 
     def leave(self, run_dir: Path, parts: "Parts", summary: dict[str, Any]) -> None:
         run = self.experiment
@@ -76,19 +72,23 @@ class Wandb(WandbLogger):
             return
         run.summary.update(end_of(summary))
         with staged_in(run_dir / "wandb" / "data"):
-            left = {**pictures_in(run_dir), **table_of(parts, summary)}
-            if left:
-                run.log({**left, "step": summary["steps"]}, commit=True)
-            best = run_dir / "checkpoints" / "best.ckpt"
-            if self.model and best.is_file():
-                older = bool(summary["resumed"]) and not run.offline
-                within(LEAVE, lambda: log_model(run, best, summary, older), "W&B's server")
+            table = table_of(parts, summary)
+            hand_over = partial(self.hand_over, run_dir, table, summary)
+            hand_over() if run.offline else within(LEAVE, hand_over, "W&B's server")
+
+    def hand_over(self, run_dir: Path, table: dict[str, Any], summary: dict[str, Any]) -> None:
+        run, best = self.experiment, run_dir / "checkpoints" / "best.ckpt"
+        left = {**pictures_in(run_dir), **table}
+        if left:
+            run.log({**left, "step": summary["steps"]}, commit=True)
+        if self.model and best.is_file():
+            log_model(run, best, summary, remove_older=bool(summary["resumed"]) and not run.offline)
 
 
 def wandb_logger(
     save_dir: str,
     project: str,
-    finish_timeout: float = 10.0,
+    finish_timeout: float = 6.0,
     histograms: bool = False,
     model: bool = True,
     **kwargs: Any,
