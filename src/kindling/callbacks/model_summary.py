@@ -39,9 +39,13 @@ def rows(table: "Table", width: int) -> Iterator[str]:
         table.layer_names, table.layer_types, table.param_nums, table.in_sizes, table.out_sizes, strict=True
     ):
         cells.append([name, kind, f"{count:,}" if count else "", *map(size, sizes)])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        padded = [f"{text:>{w}}" if place == 2 else f"{text:<{w}}" for place, (text, w) in enumerate(zip(row, widths))]
+    columns_of = [column for column in zip(*cells, strict=True) if any(column[1:])]
+    widths = {column[0]: max(map(len, column)) for column in columns_of}
+    for row in zip(*columns_of, strict=True):
+        named = zip(widths, row, strict=True)
+        padded = [
+            text.rjust(widths[name]) if name == "parameters" else text.ljust(widths[name]) for name, text in named
+        ]
         yield "  ".join(filter(None, fitting(padded, width + 2))).rstrip()
     total, learning = table.total_parameters, table.trainable_parameters
     yield f"{total:,} parameters" + (f", {learning:,} of them learn" if learning != total else "")

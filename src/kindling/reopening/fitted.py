@@ -28,7 +28,7 @@ def fit(table: pd.DataFrame, width: int) -> tuple[pd.DataFrame, list[str]]:
     Starts lose their seconds, folders their middle; then scores that few runs have go, and what is less needed.
     """
     scores = [str(name) for name in table.columns if name not in (*FIRST, *LAST, *LESS_NEEDED)]
-    counts: dict[str, int] = table.notna().sum().to_dict()
+    counts: Any = table.notna().sum().to_dict()
     by_use = sorted(scores, key=lambda name: (counts[name], not name.startswith("test") or "loss" not in name))
     texts = written(table)
     if "started" in texts and total(texts) > width:
