@@ -1,7 +1,7 @@
 """What a model is made of."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning as L
@@ -39,16 +39,17 @@ def rows(table: "Table", width: int) -> Iterator[str]:
         table.layer_names, table.layer_types, table.param_nums, table.in_sizes, table.out_sizes, strict=True
     ):
         cells.append([name, kind, f"{count:,}" if count else "", *map(size, sizes)])
-    columns_of = [column for column in zip(*cells, strict=True) if any(column[1:])]
-    widths = {column[0]: max(map(len, column)) for column in columns_of}
-    for row in zip(*columns_of, strict=True):
-        named = zip(widths, row, strict=True)
-        padded = [
-            text.rjust(widths[name]) if name == "parameters" else text.ljust(widths[name]) for name, text in named
-        ]
-        yield "  ".join(filter(None, fitting(padded, width + 2))).rstrip()
+    told = [column for column in zip(*cells, strict=True) if any(column[1:])]
+    for row in zip(*map(aligned, told), strict=True):
+        yield "  ".join(filter(None, fitting(row, width + 2))).rstrip()
     total, learning = table.total_parameters, table.trainable_parameters
     yield f"{total:,} parameters" + (f", {learning:,} of them learn" if learning != total else "")
+
+
+def aligned(column: Sequence[str]) -> list[str]:
+    """Counts to the right."""
+    width = max(map(len, column))
+    return [text.rjust(width) if column[0] == "parameters" else text.ljust(width) for text in column]
 
 
 def size(shape: Any) -> str:
