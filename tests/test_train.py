@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -321,19 +322,24 @@ def test_the_command_line_prints_no_noise(cli: Cli, tmp_path: Path) -> None:
     done = cli("model=xor", "trainer.max_epochs=2", "trainer=cpu")
     assert done.returncode == 0
     assert done.stderr == ""
-    headline, outlook, *epochs, remark, result, folder = done.stdout.splitlines()
+    headline, place, outlook, *epochs, remark, result, length, folder, evaluate, go_on = done.stdout.splitlines()
     assert headline == "xor on xor (in memory: 4 / 4 / 4, the same rows), 17 parameters, cpu"
+    assert place == f"in {tmp_path / 'run'}"
     assert outlook == "lr 0.004 to 0.1 to 0, one_cycle; 1 epoch = 100 passes"
     assert [line.split("  ")[0] for line in epochs] == ["epoch 0", "epoch 1"]
     assert remark == "tested on the same rows as it was trained on:"
     assert result.startswith("test/acc ")
-    assert folder == str(tmp_path / "run")
+    assert re.fullmatch(r"2 epochs, 200 steps in [\d.]+ s, [\d,]+ samples a second", length)
+    assert folder == f"files:    {tmp_path / 'run'}"
+    assert evaluate == f"evaluate: python scripts/evaluate.py {tmp_path / 'run'}"
+    assert go_on == f"train on: python train.py resume={tmp_path / 'run'} trainer.max_epochs=4"
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_so(sent: signal.Signals, code: int, start: Start, tmp_path: Path) -> None:
     process = start("data=digits", "trainer.max_epochs=10000", f"hydra.run.dir={tmp_path / 'run'}")
-    assert process.until("epoch 2").kill(sent).code == code
+    assert process.until("epoch 0").kill(sent).code == code
+    assert process.text.endswith(f"saved; to go on:\n  python train.py resume={tmp_path / 'run'}\n")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["status"] == "interrupted"
     assert summary["error"]["type"] == sent.name

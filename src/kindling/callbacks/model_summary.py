@@ -1,7 +1,7 @@
 """What a model is made of."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning as L
@@ -39,12 +39,17 @@ def rows(table: "Table", width: int) -> Iterator[str]:
         table.layer_names, table.layer_types, table.param_nums, table.in_sizes, table.out_sizes, strict=True
     ):
         cells.append([name, kind, f"{count:,}" if count else "", *map(size, sizes)])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        padded = [f"{text:>{w}}" if place == 2 else f"{text:<{w}}" for place, (text, w) in enumerate(zip(row, widths))]
-        yield "  ".join(filter(None, fitting(padded, width + 2))).rstrip()
+    told = [column for column in zip(*cells, strict=True) if any(column[1:])]
+    for row in zip(*map(aligned, told), strict=True):
+        yield "  ".join(filter(None, fitting(row, width + 2))).rstrip()
     total, learning = table.total_parameters, table.trainable_parameters
     yield f"{total:,} parameters" + (f", {learning:,} of them learn" if learning != total else "")
+
+
+def aligned(column: Sequence[str]) -> list[str]:
+    """Counts to the right."""
+    width = max(map(len, column))
+    return [text.rjust(width) if column[0] == "parameters" else text.ljust(width) for text in column]
 
 
 def size(shape: Any) -> str:

@@ -28,15 +28,15 @@ def fit(table: pd.DataFrame, width: int) -> tuple[pd.DataFrame, list[str]]:
     Starts lose their seconds, folders their middle; then scores that few runs have go, and what is less needed.
     """
     scores = [str(name) for name in table.columns if name not in (*FIRST, *LAST, *LESS_NEEDED)]
-    counts: dict[str, int] = table.notna().sum().to_dict()
-    by_use = sorted(scores, key=lambda name: (counts[name], not name.startswith("test") or "loss" not in name))
+    counts: Any = table.notna().sum().to_dict()
+    by_use = sorted(scores, key=lambda name: (counts[name], name.startswith("val"), "loss" not in name))
     texts = written(table)
     if "started" in texts and total(texts) > width:
         texts["started"] = [start[5:16].replace("T", " ") for start in texts["started"]]
     kept = [name for name in texts.columns if name not in ("folder", "error")]
     order = [*LESS_NEEDED[:2], *by_use[:-2], *LESS_NEEDED[2:5], *by_use[-2:-1], *LESS_NEEDED[5:], *by_use[-1:]]
     for name in order:
-        if total(texts[kept]) + LEAST_FOLDER > width and name in kept:
+        if total(texts[kept]) + 2 + LEAST_FOLDER > width and name in kept:
             kept.remove(name)
     room = width - total(texts[kept]) - 2
     error = "error" in texts and room - longest(texts["folder"]) - 2 >= LEAST_ERROR
