@@ -24,14 +24,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     args = parser.parse_args(argv)
     with told_in_a_sentence():
+        from kindling.reopening.run import Run
+
+        run = Run(args.run, args.overrides)
         missing = [name for name in PACKAGES if not find_spec(name)]
         if missing:
             raise UserError(f"{', '.join(missing)} missing; pip install -e '.[play]' installs what the page needs")
         from kindling.play.server import HOST, bound, server_of
         from kindling.play.toy import Toy
-        from kindling.reopening.run import Run
 
-        server = server_of(Toy(Run(args.run, args.overrides)))
+        server = server_of(Toy(run))
         with bound(args.port) as listener:
             address = f"http://{HOST}:{listener.getsockname()[1]}/"
             print(f"{address}  (Ctrl-C ends it)", flush=True)

@@ -3,10 +3,12 @@
 import importlib
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import urlopen
 
 import pandas as pd
 import pytest
@@ -64,6 +66,16 @@ def predict(outputs: Path, folder: Path) -> None:
     text = python("scripts/predict.py", outputs / "digits", "--output", folder / "predictions.csv")
     assert text == f"179 predictions in {folder / 'predictions.csv'}\n"
     assert len(pd.read_csv(folder / "predictions.csv")) == 179
+
+
+def play(outputs: Path, folder: Path) -> None:
+    command = [sys.executable, "scripts/play.py", str(outputs / "xor")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        (address,) = re.findall(r"^(http://127\.0\.0\.1:\d+/)  \(Ctrl-C ends it\)$", process.stdout.readline().rstrip())
+        with urlopen(address, timeout=60) as page:
+            assert b"<title>Play</title>" in page.read()
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(60), process.stderr.read()) == (130, "")
 
 
 def export(outputs: Path, folder: Path) -> None:
@@ -165,6 +177,8 @@ def examples(outputs: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_does_what_it_is_for(name: str, outputs: Path, tmp_path: Path) -> None:
+    if name == "play":
+        pytest.importorskip("fastapi", reason="fastapi is missing; pip install -e '.[dev]'")
     smallest: Callable[[Path, Path], None] = globals()[name]
     smallest(outputs, tmp_path)
 

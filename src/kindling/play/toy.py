@@ -84,7 +84,7 @@ class Toy:
         return {
             "kind": self.kind,
             "title": printable(f"{model} on {data}"),
-            "subtitle": printable(f"{self.run.path} · {count:,} parameters"),
+            "subtitle": printable(f"{self.run.path.resolve().name} · {count:,} parameters"),
             "features": self.features.about() if self.features else [],
             "accepts": self.accepts(),
             "max_upload": MAX_UPLOAD,

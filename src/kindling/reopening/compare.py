@@ -1,13 +1,13 @@
 """The curves of several runs in one figure."""
 
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 
 import pandas as pd
 
 from kindling.errors import UserError
 from kindling.figure import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, Figure, plain, style
-from kindling.pictures.curves import STAGES, panels_of
+from kindling.pictures.course import panels_of
 from kindling.reopening.run import Run
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
@@ -27,9 +27,10 @@ def compare(*runs: Run | str | Path) -> Figure:
     for run, colour, name in zip(opened, cycle(COLOURS), names(opened), strict=False):
         course = run.metrics
         over = "step" if course["epoch"].duplicated().any() else "epoch"
-        for score, columns in panels_of(course).items():
-            for column, stage in columns.items():
-                kind, label = ("--", "") if stage == STAGES["train"] else ("-", name)
+        for panel in chain(*panels_of(course)):
+            score = panel.title()
+            for column, stage in panel.lines.items():
+                kind, label = ("--", "") if stage == "training" else ("-", name)
                 points = course[[over, column]].dropna().set_axis([over, score], axis=1)
                 panels.setdefault(score, []).append((colour, kind, label, points))
     if not panels:
