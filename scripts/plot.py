@@ -1,4 +1,4 @@
-"""The pictures of a run, drawn again. python scripts/plot.py RUN [--format png svg] [--output FOLDER]
+"""The pictures of a run, drawn again. python scripts/plot.py RUN [--only NAME ...] [--format png svg] [--output FOLDER]
 
 Everything is read from the folder of the run: its checkpoints and its data may be gone. What a model draws by itself,
 by a method `figures` of its own, stays as the run has left it.
@@ -8,12 +8,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from kindling.errors import told_in_a_sentence
+from kindling.errors import UserError, shown, told_in_a_sentence
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="of the pictures, such as learning_curves")
     parser.add_argument("--format", nargs="+", choices=["png", "svg", "pdf"], default=["png"])
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: figures/ in the folder of the run")
     args = parser.parse_args(argv)
@@ -22,8 +23,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         from kindling.pictures import album
 
         folder = args.output or args.run / "figures"
-        for name, figure in album.draw(args.run):
-            save(folder, name, figure, args.format)
+        figures = dict(album.draw(args.run))
+        if not figures:
+            raise UserError(f"{args.run}: is no folder of a run, or of one without pictures")
+        names = args.only or list(figures)
+        if unknown := [name for name in names if name not in figures]:
+            raise UserError(f"--only {shown(unknown[0])}: {args.run} has {', '.join(figures)}")
+        for name in names:
+            save(folder, name, figures[name], args.format)
             print(*(folder / f"{name}.{kind}" for kind in args.format), sep="\n")
 
 

@@ -1,6 +1,8 @@
 """Every picture of a run: what it is drawn from, that it can be drawn again, and that it can be read."""
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,11 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.text import Text
 from torch import nn
 
-from conftest import ROOT
+import plot
+from conftest import CONF, ROOT
 from figure_texts import text_problems
 from kindling import compose, train
+from kindling.config.command_line import check_command_line
 from kindling.errors import UserError
 from kindling.figure import Figure, style
 from kindling.pictures import album, curves, hidden, members, network, plane, predictions, stuck
@@ -47,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 def texts(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -80,6 +85,29 @@ def test_the_script_draws_into_another_folder(run: Callable[[str], Path], tmp_pa
     assert {path.name for path in (tmp_path / "new").iterdir()} == {
         f"{name}.svg" for name in ("learning_curves", "predictions", "loss_surface", "weights", "network")
     }
+
+
+COMMANDS = re.findall(r"^python (\S+\.py) (.+?)(?: +#.*)?$", (ROOT / "docs/seeing.md").read_text(), flags=re.MULTILINE)
+OF_PICTURES = [(script, rest) for script, rest in COMMANDS if "outputs/shown" in rest or "callbacks.figures" in rest]
+
+
+@pytest.mark.parametrize(("script", "rest"), OF_PICTURES)
+def test_the_commands_of_the_page_are_right(script: str, rest: str) -> None:
+    argv = shlex.split(rest)
+    if script == "train.py":
+        check_command_line(CONF, "train", argv)
+        return
+    argv[0] = "outputs/none"  # whatever lies in the folder of the page
+    with pytest.raises(SystemExit) as exit_info:
+        plot.main(argv)
+    assert exit_info.value.code == "error: outputs/none: is no folder of a run, or of one without pictures"
+
+
+def test_a_picture_that_is_not_there_is_refused_by_its_name(run: Callable[[str], Path]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        plot.main([str(run("housing")), "--only", "decison"])
+    assert "--only decison" in str(exit_info.value.code)
+    assert "loss_surface" in str(exit_info.value.code)
 
 
 @pytest.mark.parametrize(

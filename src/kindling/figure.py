@@ -59,7 +59,7 @@ class Figure(figure.Figure):
     def png(self, dpi: int = 100) -> bytes:
         return self.written("png", dpi)
 
-    def written(self, kind: str, dpi: int = 150) -> bytes:
+    def written(self, kind: str, dpi: int = 120) -> bytes:
         buffer = io.BytesIO()
         with style():
             self.savefig(buffer, format=kind, dpi=dpi, metadata=UNDATED.get(kind))

@@ -95,7 +95,6 @@ def draw(found: Found, about: About) -> Figure:
     levels = np.geomspace(floor, max(float(finite.max()), 1.01 * floor), 16)
     norm = LogNorm(levels[0], levels[-1])
     ground = axes.contourf(across, up, np.maximum(losses, floor), levels, norm=norm, cmap="cividis")
-    axes.contour(across, up, losses, levels[1:], colors="white", linewidths=0.4, alpha=0.6)
     axes.plot(path[:, 0], path[:, 1], ".-", color=VERMILLION, markersize=4, label=f"{int(found['step']):,} steps")
     axes.plot(*path[0], "o", color="white", markeredgecolor=BLACK, markersize=8, label="start")
     axes.plot(*end, "*", color=GREEN, markeredgecolor="white", markersize=14, label="weights that were kept")

@@ -68,7 +68,9 @@ def surface(model: SupervisedModule, of: list[Tensor]) -> np.ndarray:
 def draw_surface(axes: Axes, found: Found, surface: np.ndarray) -> AxesImage:
     across, up = found["lines"]
     extent = (across[0], across[-1], up[0], up[-1])
-    ground = axes.imshow(surface, origin="lower", extent=extent, cmap=GROUND, vmin=0, vmax=1, aspect="auto")
+    ground = axes.imshow(
+        surface, origin="lower", extent=extent, cmap=GROUND, vmin=0, vmax=1, aspect="auto", interpolation="nearest"
+    )
     axes.grid(False)
     if np.abs(surface - 0.5).max() > FLAT and surface.min() < 0.5 < surface.max():
         axes.contour(across, up, surface, levels=[0.5], colors=BLACK, linewidths=1.2)

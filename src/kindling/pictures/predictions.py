@@ -43,7 +43,7 @@ def measure(seen: Seen) -> Found | None:
 def draw(found: Found, about: About) -> Figure:
     """`predicted` and `true` (N, outputs), a column of panels for each output."""
     names = [plain(str(name)) for name in found["names"]]
-    figure = Figure(figsize=(max(4.4, 2.9 * len(names)), 5.6), layout="constrained")
+    figure = Figure(figsize=(max(4.4, min(2.9 * len(names), 9.6)), 5.6), layout="constrained")
     above, below = figure.subplots(2, len(names), squeeze=False, height_ratios=[1.0, 0.62])
     for place, name in enumerate(names):
         true, predicted = found["true"][:, place], found["predicted"][:, place]
@@ -60,7 +60,7 @@ def draw(found: Found, about: About) -> Figure:
         residuals(below[place], predicted, predicted - true, float(found["rmse"][place]), look)
         below[place].set(xlabel=f"predicted {name}", ylabel="prediction - truth")
         for axes in (above[place], below[place]):
-            axes.locator_params(nbins=5)
+            axes.locator_params(nbins=5 if len(names) < 3 else 3)
     above[0].legend(loc="upper left")
     below[0].legend(loc="best", fontsize=7)
     if int(found["outputs"]) > len(names):
