@@ -98,7 +98,11 @@ def test_a_run_leaves_everything_about_it_in_its_folder(run: Run) -> None:
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
         "figures/learning_curves.png",
+        "figures/data.npz",
         "figures/confusion.png",
+        "figures/examples.png",
+        "figures/first_layer.png",
+        "figures/reliability.png",
         "figures/worst_mistakes.png",
     }
     summary, metrics = done.summary, pd.read_csv(done.folder / "metrics.csv")

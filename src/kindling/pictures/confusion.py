@@ -69,9 +69,9 @@ def draw(found: Found, about: About) -> Figure:
 
 
 def coloured(shares: np.ndarray) -> np.ndarray:
-    """(C, C, 3): white is none; the full hue is all of a class, of mistakes a fifth of it, or the worst."""
+    """(C, C, 3): white is none; the full hue is all of a class, of mistakes a tenth of it, or the worst."""
     right = np.eye(len(shares), dtype=bool)
-    most = max(shares[~right].max(initial=0), 0.2)
+    most = max(shares[~right].max(initial=0), 0.1)
     depth = np.where(right, shares, shares / most * 0.9)[..., None]
     full = np.where(right[..., None], mpl.colors.to_rgb(BLUE), mpl.colors.to_rgb(VERMILLION))
     return ((1 - depth * (1 - full)) * 255).round().astype(np.uint8)

@@ -78,7 +78,7 @@ def as_drawn(picture: Tensor) -> np.ndarray:
 def draw(found: Found, about: About) -> Figure:
     pictures = found["pictures"]
     titles = [
-        f"said {short(str(said), 11)} {percent(sure)}\ntrue {short(str(true), 11)} {percent(of_true)}"
+        f"said {short(str(said), 10)}: {percent(sure)}\ntrue {short(str(true), 10)}: {percent(of_true)}"
         for said, sure, true, of_true in zip(
             *(found[name] for name in ("predicted", "probability", "true", "of_true")), strict=True
         )
