@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import report as script
-from conftest import Finished
+from conftest import Finished, Process
 from kindling import report
 from kindling.errors import UserError
 from kindling.report.frame import embedded
@@ -296,6 +296,12 @@ def test_a_run_leaves_its_page_and_none_where_it_is_told_so(run: Callable[..., F
     with pytest.raises(UserError, match="already holds a run"):
         run(*few[:2], folder=done.folder)
     assert (done.folder / "report.html").stat().st_mtime_ns == before
+
+
+def test_the_defaults_are_known_where_hydra_runs_the_app(start: Callable[..., Process], tmp_path: Path) -> None:
+    command = start("model=xor", "trainer=cpu", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path / 'run'}")
+    assert command.wait().code == 0
+    assert "_target_: torch.optim.SGD   (default: torch.optim.AdamW)" in (tmp_path / "run/report.html").read_text()
 
 
 def test_a_page_that_cannot_be_written_costs_a_warning(

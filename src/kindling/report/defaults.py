@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -26,8 +27,12 @@ def marked_config(config: dict[str, Any]) -> list[tuple[int, str, bool]]:
 @cache
 def defaults() -> tuple[dict[str, Any], dict[str, Any]]:
     """With their interpolations resolved as a run records them, where they can be; and as they are written."""
-    with Source().opened():
-        cfg = compose("train")
+    hydra, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None  # that of the app, where one runs
+    try:
+        with Source().opened():
+            cfg = compose("train")
+    finally:
+        GlobalHydra.instance().hydra = hydra
     written: Any = OmegaConf.to_container(cfg)
     cfg.run_dir = RUN
     for key in [key for key in cfg if OmegaConf.is_config(cfg[key])]:
