@@ -17,7 +17,7 @@ from kindling.errors import UserError
 from matrix import PROJECTS_BY_NAME, Clone
 
 README = (ROOT / "README.md").read_text()
-OPTIONS = "".join((ROOT / "docs" / name).read_text() for name in ("training.md", "data.md"))
+OPTIONS = "".join((ROOT / "docs" / name).read_text() for name in ("training.md", "data.md", "seeing.md"))
 COMMANDS = sorted(set(re.findall(r"python train\.py[^`\n#|]*", README + OPTIONS)))
 NO_SWEEP = (
     "outputs/sweeps/NAME: is not the folder of a sweep; name one with a sweep.yaml in it, such as outputs/sweeps/NAME"
