@@ -17,7 +17,7 @@ from kindling.errors import UserError
 from matrix import PROJECTS_BY_NAME, Clone
 
 README = (ROOT / "README.md").read_text()
-OPTIONS = "".join((ROOT / "docs" / name).read_text() for name in ("training.md", "data.md"))
+OPTIONS = "".join((ROOT / "docs" / name).read_text() for name in ("training.md", "data.md", "seeing.md"))
 COMMANDS = sorted(set(re.findall(r"python train\.py[^`\n#|]*", README + OPTIONS)))
 NO_SWEEP = (
     "outputs/sweeps/NAME: is not the folder of a sweep; name one with a sweep.yaml in it, such as outputs/sweeps/NAME"
@@ -38,7 +38,7 @@ def test_every_command_passes_the_check(command: str) -> None:
     assert exit_info.value.code in (f"error: {argv[0]}: there is no such folder", f"error: {NO_SWEEP}")
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"python (scripts/[^`\n#|;]*)", README + OPTIONS))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"python (scripts/[^`\n#|;>]*)", README + OPTIONS))))
 def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Up to the run, which is not there."""
     script, *argv = shlex.split(command)

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,17 @@ class Held:
 
 
 def read(path: Path) -> Held:
+    """W&B's own process writes the last of it after the run has been closed."""
+    end = time.monotonic() + 10
+    held, before = parse(path), -1
+    while (held.exit_code is None or path.stat().st_size != before) and time.monotonic() < end:
+        before = path.stat().st_size
+        time.sleep(0.3)
+        held = parse(path)
+    return held
+
+
+def parse(path: Path) -> Held:
     from wandb.proto.wandb_internal_pb2 import Record
 
     held = Held()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import IntDistribution
 
 from kindling.config.command_line import check_overrides, source_of
 from kindling.config.compose import compose
@@ -41,7 +41,7 @@ def wandb_sweep(words: Sequence[str]) -> dict[str, Any]:
     fixed = [text for text in space.fixed if not text.startswith("sweep")]
     cfg = compose([*source.flags, *fixed])
     logged = [] if any(text.startswith("logger") for text in fixed) else ["logger=wandb"]
-    sweep = {"program": "train.py", "method": METHODS[chosen]}
+    sweep: dict[str, Any] = {"program": "train.py", "method": METHODS[chosen]}
     if cfg.monitor:
         sweep["metric"] = {"name": f"best/{cfg.monitor}", "goal": GOALS[cfg.mode]}
     if number := next((text for text in space.fixed if text.startswith("sweep.n_trials=")), None):
@@ -55,13 +55,11 @@ def parameter(key: str, space: Space) -> dict[str, Any]:
     """Values as they stand on a command line; ranges as ranges."""
     if key in space.listed:
         return {"values": [value if isinstance(value, int | float) else text for value, text in space.listed[key]]}
-    drawn = space.swept[key]
-    assert not isinstance(drawn, CategoricalDistribution)
+    drawn: Any = space.swept[key]
     if isinstance(drawn, IntDistribution) and drawn.step > 1:
         return {"values": list(range(drawn.low, drawn.high + 1, drawn.step))}
     kinds = {(True, False): "int_uniform", (False, False): "uniform", (False, True): "log_uniform_values"}
     whole = isinstance(drawn, IntDistribution)
     if (whole, drawn.log) not in kinds:
         return {"distribution": "q_log_uniform_values", "q": 1, "min": drawn.low, "max": drawn.high}
-    assert isinstance(drawn, IntDistribution | FloatDistribution)
     return {"distribution": kinds[whole, drawn.log], "min": drawn.low, "max": drawn.high}

@@ -92,9 +92,11 @@ class MLflow(MLFlowLogger):
             self.tell("set_tag", "best_epoch", monitor.get("epoch"))
         for path in sorted(run_dir.glob("figures/*.png")):
             self.tell("log_artifact", str(path), "figures")
-        best = run_dir / "checkpoints" / "best.ckpt"
-        for path, folder in ((run_dir / "report.html", None), (best if self.model else None, "model")):
-            if path and path.is_file():
+        files: dict[Path, str | None] = {run_dir / "report.html": None}
+        if self.model:
+            files[run_dir / "checkpoints" / "best.ckpt"] = "model"
+        for path, folder in files.items():
+            if path.is_file():
                 self.tell("log_artifact", str(path), folder)
 
     def finalize(self, status: str = "success") -> None:

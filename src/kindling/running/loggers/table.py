@@ -27,7 +27,9 @@ def worst_predictions(model: Any, data: Any, split: Any, num_rows: int = ROWS) -
 
     if not (isinstance(model, SupervisedModule) and isinstance(data, SupervisedDataModule)):
         return None
-    predictions, y = pictures.predict(model, data.batches(split))
+    training = model.training
+    predictions, y = pictures.predict(model.eval(), data.batches(split))  # without dropout
+    model.train(training)
     answers = told(model.task, predictions, y).rename_axis("row").reset_index()
     order = ["wrong", "probability"] if "probability" in answers else ["error"]
     answers = answers.sort_values(order, ascending=False, kind="stable", key=abs)[:num_rows]
