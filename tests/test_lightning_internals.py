@@ -303,13 +303,13 @@ def test_what_was_logged_before_a_stop_is_counted_in() -> None:
 
 
 def test_the_end_of_an_epoch_and_its_batches_are_told() -> None:
-    def ask(trainer: L.Trainer) -> tuple[bool, int]:
-        return internals.epoch_is_done(trainer), internals.batches_done(trainer)
+    def ask(trainer: L.Trainer) -> tuple[bool, int, int]:
+        return internals.epoch_is_done(trainer), internals.batches_done(trainer), internals.epochs_begun(trainer)
 
     late = LateAsking(on_train_batch_end=ask, on_train_epoch_end=ask)
     fit(Counting(3), late, max_epochs=2)
-    assert late.found["on_train_batch_end"] == [(False, 1), (False, 2), (False, 3)] * 2
-    assert late.found["on_train_epoch_end"] == [(True, 3)] * 2
+    assert late.found["on_train_batch_end"] == [(False, batch, epoch) for epoch in (1, 2) for batch in (1, 2, 3)]
+    assert late.found["on_train_epoch_end"] == [(True, 3, 1), (True, 3, 2)]
 
 
 @pytest.mark.parametrize("length", [{"max_epochs": 2}, {"max_epochs": -1, "max_steps": 6}], ids=["epochs", "steps"])

@@ -207,6 +207,16 @@ def test_a_run_past_its_last_step_keeps_its_epochs(run: Run, tmp_path: Path) -> 
     assert done.summary["epochs"] == 2
 
 
+def test_a_run_from_before_there_was_this_bar_goes_on(run: Run, tmp_path: Path) -> None:
+    done = run(*XOR, "trainer.max_epochs=1", folder=tmp_path / "run")
+    file = done.folder / "config.yaml"
+    now = "kindling.running.progress.ProgressBar\n    refresh_rate: 4\n"
+    assert now in file.read_text()
+    file.write_text(file.read_text().replace(now, "kindling.running.callbacks.ProgressBar\n    refresh_rate: 50\n"))
+    train(compose([f"resume={done.folder}", "trainer.max_epochs=2"]))
+    assert done.summary["epochs"] == 2
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [

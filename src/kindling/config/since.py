@@ -7,12 +7,17 @@ from typing import Any
 from hydra.utils import get_object
 
 OURS = ("kindling.", "lightning.", "torch.")  # what a folder may have imported
+SEEN = "callbacks.progress_bar."
 SWITCHES = ("train", "test")  # on, before they were there
 
 
 def filled_in(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of `then`, flat, with the keys of `now` that it lacks where they say what it did without them."""
-    return {**then, **{key: now[key] for key in now if key not in then and says_nothing(key, now)}}
+    """The config of `then`, flat, with the keys of `now` that it lacks where they say what it did without them.
+
+    How a run is seen while it learns is as it is now.
+    """
+    kept = {key: value for key, value in then.items() if SEEN not in key}
+    return {**kept, **{key: now[key] for key in now if SEEN in key or (key not in then and says_nothing(key, now))}}
 
 
 def says_nothing(key: str, config: Mapping[str, Any]) -> bool:

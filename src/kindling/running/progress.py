@@ -45,7 +45,7 @@ class ProgressBar(LightningProgressBar):
         self.is_enabled = False
 
     def enable(self) -> None:
-        self.is_enabled = in_terminal()
+        self.is_enabled = in_terminal() and math.isfinite(self.interval)
 
     def print(self, *args: Any, **kwargs: Any) -> None:
         if self.bar is not None:
