@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from kindling.data.handwriting import as_digits, as_mnist, find_ink, is_dark, prepared
@@ -94,6 +94,16 @@ def test_what_was_drawn_for_scikit_learn_fills_its_rows(bare: np.ndarray) -> Non
 @pytest.mark.parametrize("shape", [(2, 2), (1, 50), (60, 60), (700, 30)])
 def test_an_empty_page_has_no_ink(value: int, shape: tuple[int, int]) -> None:
     assert find_ink(np.full(shape, value, np.float32)).size == 0
+
+
+@pytest.mark.parametrize(("side", "pen"), [(84, 1), (300, 1), (1000, 2)])
+def test_a_hairline_is_found_and_widened(side: int, pen: int) -> None:
+    paper = Image.new("L", (side, side), 255)
+    corners = [(place[0] * side / 4, place[1] * side / 4) for place in ((1, 1), (2, 1), (2, 3))]
+    ImageDraw.Draw(paper).line(corners, fill=0, width=pen)
+    image = prepared(np.asarray(paper, np.float32), as_mnist, (28, 28))
+    assert image.max() > 200
+    assert 50 < (image > 100).sum() < 90  # 30 pixels long, about two wide
 
 
 def test_a_page_is_predicted_from_a_file_or_a_folder(mnist: MNIST, bare: np.ndarray, tmp_path: Path) -> None:

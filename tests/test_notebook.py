@@ -19,7 +19,7 @@ OVERRIDES = {
     "digits": ["data=digits", "trainer.max_epochs=3"],
     "mnist": ["model=mlp", "data.source=subset", "trainer.max_epochs=4"],
     "xor": ["model=xor", "trainer.max_epochs=2"],
-    "housing": ["model=linear_regression", "trainer.max_epochs=1"],
+    "housing": ["model=linear_regression", "data=housing", "trainer.max_epochs=1"],
 }
 
 
@@ -105,7 +105,9 @@ def test_photos_are_told_in_a_table_and_shown_as_the_net_saw_them(
     predict.main([run, "--input", ".", "--output", "new/found.csv"])
     assert pd.read_csv("new/found.csv")["class"].tolist() == [0, 1, 7]
     assert capsys.readouterr().out == "3 predictions in new/found.csv\nas the net saw them: new/found.png\n"
-    assert not Run(run).predictions("1.png", invert=False)["class"].equals(Run(run).predictions("1.png")["class"])
+    assert Run(run).predictions("1.png", invert=True)["class"].tolist() == ["1"]
+    with pytest.raises(UserError, match=r"^1\.png: has no strokes that stand out from their ground$"):
+        Run(run).predictions("1.png", invert=False)
     predict.main([run])
     assert capsys.readouterr().out.endswith("\nand 480 more; --output FILE.csv writes all of them\n")
 

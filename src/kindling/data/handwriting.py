@@ -14,6 +14,7 @@ STROKE = 0.3  # of the longer side: what is as wide is ground, or a shadow on it
 EMPTY = 16  # of 255: what stands out less from the ground is no ink
 FAINT = 0.4  # of the strongest ink: what is weaker is noise, or lines of the paper
 SMALL = 100  # pixels: of a smaller picture, each is needed
+NOISE = 0.8  # pixels that a larger one is blurred by: a median would lose a line of one pixel
 SPECK = 0.02  # of all ink: a patch that is smaller is dust
 THINNEST = 0.09  # of the longer side of a digit: the width of a thin pen in MNIST, as a tenth of its digits have it
 
@@ -56,7 +57,7 @@ def find_ink(picture: Grey, dark: bool | None = None) -> Grey:
         height, width = (max(3, round(length * MAX_SIDE / side)) for length in picture.shape)
         picture = scaled(picture, width, height)
     if max(picture.shape) > SMALL:
-        picture = ndimage.median_filter(picture, 3, mode="nearest")
+        picture = ndimage.gaussian_filter(picture, NOISE, mode="nearest")
     if dark or (dark is None and is_dark(picture)):
         ground = 255 - opened(255 - picture, round(STROKE * max(picture.shape)))
         raised = 255 * (ground - picture) / np.maximum(ground, 32)  # a shadow takes the same share of ink and paper

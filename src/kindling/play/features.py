@@ -58,7 +58,7 @@ class Features:
             else:
                 note = f"mean ± {SPREADS} standard deviations of the training rows"
             if name in dates:
-                note = f"days since {dates[name][1]}; {note}"
+                note = f"days since {dates[name][1].removesuffix('T00:00:00+00:00')}; {note}"
             found.append(Feature(name, mean - SPREADS * std, mean + SPREADS * std, median, note))
         for name, categories in encoder.columns.items():
             if categories is not None:

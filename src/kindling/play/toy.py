@@ -141,7 +141,9 @@ class Toy:
         target = getattr(self.data, "target", None)
         if isinstance(target, list) and len(target) == task.out_features:
             return [printable(str(name)) for name in target]
-        return ["prediction"] * task.out_features
+        return (
+            [f"prediction_{place}" for place in range(task.out_features)] if task.out_features > 1 else ["prediction"]
+        )
 
     def row(self, values: Any) -> dict[str, Any]:
         """Of a row of features; `effects`: what comes out where one of them changes and the others stay."""
