@@ -61,28 +61,31 @@ class Figures(Callback):
         if not isinstance(pl_module, SupervisedModule) or isinstance(pl_module, Population):
             return
         if not self.trace.start and trainer.global_step == 0:
-            self.trace.start = scores_before(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+            self.trace.start = scores_before(trainer, pl_module)
         if len(trainer.optimizers) == 1:
             self.trace.follow(pl_module, trainer.optimizers[0])
 
 
 @torch.no_grad()
-def scores_before(model: SupervisedModule, datamodule: Any) -> dict[str, float]:
+def scores_before(trainer: L.Trainer, model: SupervisedModule) -> dict[str, float]:
     """What validation measures before training, of the first rows; nothing that is drawn later changes by it."""
+    datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
     if not isinstance(datamodule, InMemoryDataModule):  # files take long to read
         return {}
-    metrics, rows = model.val_metrics.clone(), 0
+    metrics, rows, plugin = model.val_metrics.clone(), 0, trainer.precision_plugin
     metrics.reset()
-    with torch.random.fork_rng(devices=[]):
+    modes = {module: module.training for module in model.modules()}  # some may be frozen
+    with torch.random.fork_rng(devices=[]), plugin.val_step_context():
         model.eval()
         try:
             for batch in datamodule.batches("val"):
-                model.step(tuple(part.to(model.device) for part in batch), metrics)
+                model.step(plugin.convert_input(tuple(part.to(model.device) for part in batch)), metrics)
                 rows += len(batch[0])
                 if rows >= MOST_ROWS:
                     break
         finally:
-            model.train()
+            for module, mode in modes.items():
+                module.training = mode
     return {name: float(value) for name, value in metrics.compute().items()}
 
 
