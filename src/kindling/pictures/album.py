@@ -80,6 +80,7 @@ def captions() -> dict[str, str]:
 
 def measure(seen: "Seen") -> "dict[str, Found]":
     """What each picture is drawn from, by its name."""
+    seen.model.eval()  # after a test it is as it was before: in training, where dropout draws
     found = {name: picture.measure(seen) for name, picture in PICTURES.items()}
     return {name: arrays for name, arrays in {"learning_curves": curves.measure(seen), **found}.items() if arrays}
 

@@ -52,11 +52,12 @@ def measure(seen: Seen) -> Found | None:
     factors = unit[[*chosen, *([-1] if len(chosen) == 1 else [])]]
     names, target = columns.features(data), columns.targets(data)
     labels = [f"{target[0]} for one more of {names[feature]}" for feature in chosen]
+    offset = np.array([0.0, float(seen.model.task.mean[0]) if len(chosen) == 1 else 0.0])
     return {
-        "lines": np.stack([line.numpy() * factor for line, factor in zip(lines, factors, strict=True)]),
+        "lines": np.stack([line.numpy() for line in lines]) * factors[:, None] + offset[:, None],
         "losses": losses.reshape(POINTS, POINTS).double().cpu().numpy(),
-        "path": both.numpy() * factors,
-        "end": end.numpy() * factors,
+        "path": both.numpy() * factors + offset,
+        "end": end.numpy() * factors + offset,
         "labels": np.array([*labels, *([f"{target[0]} at the mean"] if len(chosen) == 1 else [])]),
         "others": np.array(max(0, data.in_features - 2)),
         "step": np.array(seen.trace.count),

@@ -24,7 +24,7 @@ def measure(seen: Seen) -> Found | None:
     if not len(worst):
         return None
     lines, kept, batches = plane.lines(plane.rows(seen)), plane.chosen(seen), list(seen.data.batches("test"))
-    members = [seen.population.member(place) for place in worst]
+    members = [seen.population.member(place).eval() for place in worst]
     return {
         **plane.measure(seen),
         "surfaces": np.stack([plane.surface(member, lines) for member in members]),
