@@ -247,6 +247,15 @@ def test_what_is_exported_predicts_as_the_run_does(
     export.main([str(finished(case).folder), "--format", kind, "--output", str(tmp_path / "model")])
     difference = float(capsys.readouterr().out.rpartition("largest difference ")[2].partition(",")[0])
     assert difference < 1e-5
+    if kind == "onnx":
+        import onnx
+
+        about = {entry.key: entry.value for entry in onnx.load(tmp_path / "model").metadata_props}
+        run = Run(finished(case).folder)
+        assert json.loads(about.get("classes", "null")) == getattr(run.model.task, "classes", None)
+        encoder = getattr(run.described, "encoder", None)
+        assert json.loads(about.get("columns", "null")) == (list(encoder.names) if encoder else None)
+        assert set(json.loads(about["units"])) == {"x", "prediction"}
     if kind == "torch-export":
         program = torch.export.load(tmp_path / "model").module()
         run = Run(finished(case).folder)
