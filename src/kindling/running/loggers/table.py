@@ -23,12 +23,12 @@ def worst_predictions(model: Any, data: Any, split: Any, num_rows: int = ROWS) -
     An input is a picture (C, H, W) as it is kept, a Tensor, in the column `image`, or its first features. None where
     the model or the data are not Kindling's own.
     """
-    from kindling.models import pictures
+    from kindling.pictures.seen import predict
 
     if not (isinstance(model, SupervisedModule) and isinstance(data, SupervisedDataModule)):
         return None
     training = model.training
-    predictions, y = pictures.predict(model.eval(), data.batches(split))  # without dropout
+    predictions, y = predict(model.eval(), data.batches(split))  # without dropout
     model.train(training)
     answers = told(model.task, predictions, y).rename_axis("row").reset_index()
     order = ["wrong", "probability"] if "probability" in answers else ["error"]
