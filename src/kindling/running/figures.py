@@ -34,19 +34,19 @@ class Figures(Callback):
     """Has the run draw its learning curves and what its model has learned, into `run_dir`/figures.
 
     Args:
-        format: png, svg or pdf, or several of them.
+        format: of png, svg and pdf.
         report: its page too, report.html, which shows them beside all else (leave.py).
     """
 
     def __init__(
         self,
         run_dir: str,
-        format: str | Sequence[str] = "png",  # noqa: A002  # as matplotlib has it
+        format: Sequence[str] = ("png",),  # noqa: A002  # as matplotlib has it
         report: bool = True,
     ) -> None:
         self.run_dir = Path(run_dir)
         self.report = report
-        self.formats = [format] if isinstance(format, str) else list(format)
+        self.formats = list(format)
         if unknown := [kind for kind in self.formats if kind not in FORMATS]:
             raise UserError(f"callbacks.figures.format={unknown[0]}: should be one of {', '.join(FORMATS)}")
         self.trace = Trace()
