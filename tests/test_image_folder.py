@@ -24,7 +24,7 @@ from kindling.data.image_folder import ImageFolder
 from kindling.data.on_disk import OnDiskDataModule
 from kindling.data.tasks import Regression
 from kindling.errors import Refused, UserError
-from kindling.pictures.mistakes import as_drawn
+from kindling.pictures.images import as_drawn
 from kindling.reopening.export import export
 from test_pictures import CLEAR, GREY, exif
 from test_resume import assert_same, checkpoint, interrupted, resume  # noqa: F401  # a fixture among them

@@ -2,13 +2,15 @@
 
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib import figure
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
 from kindling.folders import write_whole
 from kindling.text import printable
@@ -67,6 +69,12 @@ class Figure(figure.Figure):
 
 
 UNDATED: Mapping[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def entries(panels: Iterable[Axes]) -> dict[str, Artist]:
+    """Of a legend for several panels: what each text stands for, once."""
+    pairs = (zip(*axes.get_legend_handles_labels(), strict=True) for axes in panels)
+    return {str(text): handle for pair in pairs for handle, text in pair}
 
 
 def plain(text: str) -> str:

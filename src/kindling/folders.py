@@ -16,6 +16,11 @@ CONF = PROJECT / "conf"
 SPREADS = ("_std", "_min", "_max")  # over the members of a population
 
 
+def near(path: str | Path) -> str:
+    """As a command names it: from where the commands are run, if it lies there."""
+    return str(path).removeprefix(f"{Path.cwd()}/")
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Or leave what is there, whatever happens on the way. A link at the path is replaced, not followed.
 

@@ -14,6 +14,7 @@ from kindling.config.help import OF_HYDRA, defaults_of, options_by_group
 from kindling.config.overrides import CHOICES
 from kindling.config.sources import Source
 from kindling.errors import UserError, did_you_mean, some
+from kindling.folders import near
 from kindling.text import columns
 
 PRIMARY = ""  # the group of conf/train.yaml
@@ -137,7 +138,7 @@ def of_option(option: Option) -> Iterator[str]:
     for base in option.based_on:
         yield f"It has what {option.group}={base} has, too."
     yield ""
-    yield f"In {str(option.path).removeprefix(f'{Path.cwd()}/')}"
+    yield f"In {near(option.path)}"
 
 
 def of_key(key: str, options: list[Option]) -> Iterator[str]:

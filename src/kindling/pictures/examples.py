@@ -11,7 +11,7 @@ from torch import Tensor
 from kindling.data.augmented import AugmentedDataModule
 from kindling.figure import SMALLEST, Figure, short
 from kindling.pictures.about import About
-from kindling.pictures.mistakes import as_drawn, smaller
+from kindling.pictures.images import as_drawn, smaller
 from kindling.pictures.seen import Found, Seen
 from kindling.pictures.sheet import Sheet
 from kindling.random_state import random_state, seed_from, set_random_state

@@ -12,6 +12,7 @@ from torch import Tensor
 from kindling.data.supervised import SupervisedDataModule
 from kindling.data.tabular import TabularDataModule
 from kindling.models.base import SupervisedModule
+from kindling.pictures import columns
 
 MOST_ROWS = 1_000  # of the test
 FEWEST_ROWS = 2  # that can be shuffled
@@ -112,16 +113,11 @@ def features_of(data: SupervisedDataModule) -> list[Feature]:
     """With the names of their columns, where these are known."""
     if isinstance(data, TabularDataModule):
         return list(of_encoder(data))
-    (size,) = data.row_shape
-    state = data.state_dict()
-    mean, std = (
-        np.broadcast_to(np.asarray(value if state["mean"] is not None else neutral, dtype=float), size)
-        for value, neutral in ((state["mean"], 0), (state["std"], 1))
-    )
-    return [Feature(f"x{i}", slice(i, i + 1), None, float(mean[i]), float(std[i])) for i in range(size)]
+    parts = enumerate(zip(columns.features(data), *columns.scale(data), strict=True))
+    return [Feature(name, slice(place, place + 1), None, float(mean), float(std)) for place, (name, mean, std) in parts]
 
 
-def of_encoder(data: TabularDataModule) -> "list[Feature]":
+def of_encoder(data: TabularDataModule) -> list[Feature]:
     encoder, dates = data.encoder, data.reading.dates
     start, found = 0, []
     for name, categories in encoder.columns.items():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from kindling.figure import Figure, short
 from kindling.models.base import SupervisedModule
 from kindling.pictures.about import About
-from kindling.pictures.mistakes import smaller
+from kindling.pictures.images import smaller
 from kindling.pictures.seen import Found, Seen
 from kindling.pictures.sheet import Sheet
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from kindling.figure import BLACK, GREEN, STAGES, Figure, plain
+from kindling.figure import BLACK, GREEN, STAGES, Figure, entries, plain
 from kindling.pictures.about import About
 from kindling.pictures.course import ERRORS, WORDS
-from kindling.pictures.curves import decade
+from kindling.pictures.panel import decade
 from kindling.pictures.seen import Found, Seen
 
 SAYS = (
@@ -45,7 +45,7 @@ def draw(found: Found, about: About) -> Figure:
         axes.set_visible(False)
     for axes, (name, stages) in zip(panels.flat, scores.items(), strict=False):
         draw_score(axes, WORDS.get(name, name), stages, int(found.get("best", 0)))
-    handles = {text: one for axes in panels.flat for one, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = entries(panels.flat)
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=max(2, width + 1))
     return figure
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from kindling.data.tasks import Binary, Multiclass
 from kindling.figure import Figure, short
 from kindling.models.predictor import probabilities
 from kindling.pictures.about import About
+from kindling.pictures.images import as_drawn, smaller
 from kindling.pictures.seen import Found, Seen
 from kindling.pictures.sheet import Sheet
 
@@ -19,7 +19,6 @@ SAYS = (
     "class that it chose, and to the true one."
 )
 COLUMNS = 6  # of pictures
-MOST_PIXELS = 128  # of a side
 
 
 def measure(seen: Seen) -> Found | None:
@@ -51,28 +50,6 @@ def worst(predictions: Tensor, y: Tensor, most: int = 2 * COLUMNS) -> list[int]:
     """The rows of the wrong predictions that the model was surest of."""
     wrong = torch.nonzero(predictions.argmax(dim=1) != y)[:, 0]
     return wrong[predictions[wrong].amax(dim=1).argsort(descending=True)][:most].tolist()
-
-
-def smaller(picture: Tensor, most: int = MOST_PIXELS) -> Tensor:
-    """(C, H, W), of at most so many pixels a side: means of what a pixel covers."""
-    height, width = picture.shape[-2:]
-    if max(height, width) <= most:
-        return picture
-    scale = most / max(height, width)
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    scaled = F.adaptive_avg_pool2d(picture.float(), size)
-    return scaled if picture.is_floating_point() else scaled.round().to(picture.dtype)
-
-
-def as_drawn(picture: Tensor) -> np.ndarray:
-    """Of three channels (H, W, 3) in colour, else the first channel."""
-    if len(picture) != 3:
-        return picture[0].numpy()
-    colours = picture.permute(1, 2, 0).numpy()
-    if colours.dtype == np.uint8:
-        return colours
-    low, high = colours.min(), colours.max()
-    return (colours - low) / max(high - low, 1e-12)
 
 
 def draw(found: Found, about: About) -> Figure:

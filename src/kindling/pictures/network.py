@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from kindling.figure import BLACK, BLUE, GREY, SMALLEST, VERMILLION, Figure, plain
+from kindling.figure import BLACK, BLUE, GREY, SMALLEST, VERMILLION, Figure, short
 from kindling.pictures import columns
 from kindling.pictures.about import About
 from kindling.pictures.layers import dense
@@ -58,17 +58,13 @@ def draw(found: Found, about: About) -> Figure:
     most = max(max(weight.shape[1:]) for weight in weights)
     figure = Figure(figsize=(4.1 * moments, 1.7 + 0.42 * max(most, 3)), layout="constrained")
     panels = figure.subplots(1, moments, squeeze=False)[0]
-    names = [[short(str(name)) for name in found[which]] for which in ("inputs", "outputs")]
+    # Without the units, which are of no use here.
+    names = [[short(str(name).partition(" (")[0], 14) for name in found[which]] for which in ("inputs", "outputs")]
     for moment, axes in enumerate(panels):
         draw_net(axes, [weight[moment] for weight in weights], [bias[moment] for bias in biases], largest, names)
         axes.set_title(["before training", "after training"][moment - moments])
     figure.legend(handles=key(largest), loc="outside upper center", ncols=5)
     return figure
-
-
-def short(name: str, most: int = 14) -> str:
-    name = name.partition(" (")[0]  # the unit is of no use here
-    return plain(name if len(name) <= most else f"{name[: most - 1]}…")
 
 
 def look(weight: float, largest: float) -> tuple[str, Literal["-", "--"], float]:

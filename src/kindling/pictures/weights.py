@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from kindling.data.base import InMemoryDataModule
 from kindling.data.tasks import Regression
-from kindling.figure import BLACK, BLUE, VERMILLION, Figure, plain
+from kindling.figure import BLACK, BLUE, VERMILLION, Figure, plain, short
 from kindling.pictures import columns
 from kindling.pictures.about import About
 from kindling.pictures.layers import dense
@@ -106,7 +106,7 @@ def least_squares(seen: Seen) -> Fit:
 
 def draw(found: Found, about: About) -> Figure:
     """`learned`, `fit`, `half` and `true` (weights,), one line each."""
-    names = [plain(name if len(name) <= 24 else f"{name[:23]}…") for name in map(str, found["labels"])]
+    names = [short(str(name), 24) for name in found["labels"]]
     lines = np.arange(len(names))
     figure = Figure(figsize=(8, 1.7 + 0.27 * len(names)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)

@@ -23,7 +23,7 @@ from kindling.errors import UserError, shown
 from kindling.models.base import SupervisedModule
 from kindling.models.layers import ACTIVATIONS
 from kindling.models.predictor import probabilities
-from kindling.pictures.mistakes import as_drawn
+from kindling.pictures.images import as_drawn
 from kindling.play.features import MOST, Features
 from kindling.reopening.answers import said
 from kindling.reopening.predict import answers, as_table, inputs_of

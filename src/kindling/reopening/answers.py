@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from kindling.figure import Figure, plain, style
+from kindling.figure import Figure, short, style
 from kindling.pictures.about import About
-from kindling.pictures.mistakes import as_drawn
-from kindling.text import printable
+from kindling.pictures.images import as_drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,11 +25,11 @@ def said(table: "pd.DataFrame") -> "pd.DataFrame":
     if "class" not in table or chances.shape[1] < 3:
         return table
     places = chances.to_numpy().argsort(axis=1)[:, ::-1]
-    short = table[[name for name in table if name not in chances]].copy()
-    short["probability"] = [row[place] for row, place in zip(chances.to_numpy(), places[:, 0], strict=True)]
-    short["or"] = [str(chances.columns[place]).removeprefix(CHANCE) for place in places[:, 1]]
-    short["probability of that"] = [row[place] for row, place in zip(chances.to_numpy(), places[:, 1], strict=True)]
-    return short
+    kept = table[[name for name in table if name not in chances]].copy()
+    kept["probability"] = [row[place] for row, place in zip(chances.to_numpy(), places[:, 0], strict=True)]
+    kept["or"] = [str(chances.columns[place]).removeprefix(CHANCE) for place in places[:, 1]]
+    kept["probability of that"] = [row[place] for row, place in zip(chances.to_numpy(), places[:, 1], strict=True)]
+    return kept
 
 
 def draw(run: "Run", x: Tensor | None, table: "pd.DataFrame") -> Figure | None:
@@ -55,12 +54,10 @@ def draw(run: "Run", x: Tensor | None, table: "pd.DataFrame") -> Figure | None:
 
 def title(answer: dict[Any, Any]) -> str:
     """`photo.png`, and below it `7 (0.98)`; of what are no classes, the first number."""
-    name = printable(str(answer.get("file", "")))
-    name = name if len(name) <= LETTERS else f"...{name[3 - LETTERS :]}"
+    name = short(str(answer.get("file", "")), LETTERS)
     if "class" in answer:
         chance = answer[CHANCE + str(answer["class"])]
         told = f"{answer['class']} ({chance:.2f})"
     else:
         told = ", ".join(f"{value:.3g}" for value in answer.values() if isinstance(value, float))
-    told = printable(told)
-    return plain(f"{name}\n{told[:LETTERS]}" if name else told[:LETTERS])
+    return "\n".join(filter(None, [name, short(told, LETTERS)]))

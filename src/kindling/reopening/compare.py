@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from kindling.errors import UserError
-from kindling.figure import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, Figure, plain, style
+from kindling.figure import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, Figure, entries, plain, style
 from kindling.pictures.course import panels_of
 from kindling.reopening.run import Run
 
@@ -48,10 +48,8 @@ def compare(*runs: Run | str | Path) -> Figure:
                 axes.set_yscale("log")
         for axes in places[len(panels) :]:
             axes.axis("off")
-        handles = {
-            label: line for axes in places for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles, loc="outside upper left", ncols=1)
+        found = entries(places)
+        figure.legend(found.values(), found.keys(), loc="outside upper left", ncols=1)
         figure.caption("Training is dashed, validation drawn through.")
     return figure
 

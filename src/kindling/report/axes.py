@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
+from kindling.figure import entries, plain
 from kindling.report.frame import BLUE, GREY, ORANGE, VERMILLION
 from kindling.report.importances import is_log, is_numeric, spans_decades
+from kindling.report.numbers import short
 
 JOBS, BEST, PRUNED, FAILED = BLUE, ORANGE, GREY, VERMILLION
 WIDTH = 4.8  # inches: as wide as a telephone, where their words are still read
@@ -96,7 +98,7 @@ def log_axis(axes: Axes, axis: Axis) -> None:
 
 def shortened(text: str, length: int) -> str:
     """Of a long key or path the end tells the most. A dollar sign is one, and begins no formula."""
-    return (text if len(text) <= length else f"…{text[1 - length :]}").replace("$", r"\$")
+    return plain(text if len(text) <= length else f"…{text[1 - length :]}")
 
 
 def shortened_key(key: str, length: int) -> str:
@@ -119,7 +121,7 @@ def number(value: Any, digits: int = 4) -> str:
         return ""
     if isinstance(value, bool | np.bool_ | str):
         return written(value)
-    return f"{value:.0f}" if value % 1 == 0 and abs(value) < 1e12 else f"{value:.{digits}g}"
+    return short(float(value), digits)
 
 
 def scatter(axes: Axes, frame: pd.DataFrame, at: np.ndarray, name: str) -> None:
@@ -137,12 +139,8 @@ def scatter(axes: Axes, frame: pd.DataFrame, at: np.ndarray, name: str) -> None:
 
 def legend(figure: Figure, *panels: Axes) -> None:
     """One for all panels, above them: inside it would cover jobs."""
-    entries = {
-        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    drawn = figure.legend(
-        entries.values(), entries.keys(), loc="outside upper center", ncols=5, fontsize=8, frameon=False
-    )
+    found = entries(panels)
+    drawn = figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=5, fontsize=8, frameon=False)
     for handle in drawn.legend_handles:
         if handle is not None:
             handle.set_alpha(1)  # one line alone would be too faint to see

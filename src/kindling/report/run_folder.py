@@ -3,20 +3,17 @@
 import csv
 import io
 import math
-import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kindling.errors import UserError
 from kindling.files import MAX_TEXT, check_file, read_json, read_yaml
-from kindling.folders import SPREADS, number, part, read_course, read_overrides, read_summary
+from kindling.folders import SPREADS, near, number, part, read_course, read_overrides, read_summary
+from kindling.pictures.course import is_rate, is_score, parted
 
 Columns = dict[str, list[float | None]]
 
-STAGES = {"train": "training", "val": "validation", "valid": "validation", "validation": "validation"}
-OF_A_STAGE = re.compile(r"(train|val|valid|validation)[/_](.+)|(.+)[/_](train|val|valid|validation)")
-NO_SCORE = ("epoch", "step")
 MOST_FILES = 200
 
 
@@ -35,9 +32,7 @@ class RunFolder:
         return self._read("config.yaml")
 
     def __str__(self) -> str:
-        """As a command names it: from where the commands are run, if it lies there."""
-        folder = self.folder.absolute()
-        return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
+        return near(self.folder.absolute())
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
@@ -110,18 +105,12 @@ def panels(columns: Columns) -> dict[str, dict[str, str]]:
     """By score, its columns, each with its label: `train/acc` and `val_acc` are both acc; `fid` is of no stage."""
     found: dict[str, dict[str, str]] = {}
     for column, values in columns.items():
-        spread = any(column.endswith(end) and column.removesuffix(end) in columns for end in SPREADS)
-        if column in NO_SCORE or spread or all(value is None for value in values):
+        if not is_score(column, columns) or all(value is None for value in values):
             continue
-        match = OF_A_STAGE.fullmatch(column)
-        stage, name = (match[1] or match[4], match[2] or match[3]) if match else ("", column)
-        found.setdefault(name, {})[column] = STAGES.get(stage, column)
+        stage, name = parted(column)
+        found.setdefault(name, {})[column] = stage or column
     # Training before validation, so that it has the same colour everywhere; the learning rate last.
     return {name: dict(sorted(found[name].items(), key=lambda at: at[1])) for name in sorted(found, key=is_rate)}
-
-
-def is_rate(name: str) -> bool:
-    return name == "lr" or name.startswith(("lr-", "lr/"))
 
 
 def places(columns: Columns) -> tuple[str, list[float | None]]:

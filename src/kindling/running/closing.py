@@ -7,8 +7,8 @@ from omegaconf import DictConfig
 
 from kindling.config.asked import Asked
 from kindling.errors import some
-from kindling.folders import SPREADS
-from kindling.running.facts import in_lines, near
+from kindling.folders import SPREADS, near
+from kindling.running.facts import in_lines
 from kindling.text import columns, in_terminal, shell_line
 
 

@@ -1,7 +1,6 @@
 """What there is to say of a run, before it and after it: for its summary, and in lines for the screen."""
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
@@ -12,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from kindling import abilities
 from kindling.config.asked import Asked
 from kindling.data.identity import identity
+from kindling.folders import near
 from kindling.lightning_internals import epochs_begun, latest
 from kindling.population.model import Population
 from kindling.running.ending import ending
@@ -84,11 +84,6 @@ def headline(run_dir: str, summary: dict[str, Any]) -> str:
 
 def device(summary: dict[str, Any]) -> str:
     return summary["device"] if summary["num_devices"] == 1 else f"{summary['num_devices']} x {summary['device']}"
-
-
-def near(folder: str | Path) -> str:
-    """The folder, as it is called from here."""
-    return str(folder).removeprefix(f"{Path.cwd()}/")
 
 
 def in_lines(text: str) -> str:

@@ -228,7 +228,7 @@ def table_of(parts: "Parts", summary: dict[str, Any]) -> dict[str, Any]:
     """The worst predictions of the test; of the validation where the test rows have been left alone."""
     import wandb
 
-    from kindling.pictures.mistakes import as_drawn
+    from kindling.pictures.images import as_drawn
 
     table = worst_predictions(parts.model, parts.datamodule, "test" if summary["metrics"] else "val")
     if table is None:
