@@ -38,7 +38,10 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
 
 @pytest.mark.parametrize(
     ("name", "picture"),
-    [("digits", "curves"), ("digits", "mistakes"), ("digits", "weights"), ("xor", "decision"), ("housing", "curves")],
+    [
+        *(("digits", "curves"), ("digits", "mistakes"), ("digits", "weights"), ("xor", "decision"), ("xor", "weights")),
+        *(("housing", "curves"), ("housing", "weights")),
+    ],
 )
 def test_a_run_draws_itself(name: str, picture: str, run_of: Callable[[str], Run]) -> None:
     assert getattr(run_of(name), picture)()._repr_png_().startswith(b"\x89PNG")

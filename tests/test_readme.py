@@ -30,6 +30,11 @@ EXAMPLES = dict(
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not re.search("conv|circles|model=net|--tree", c)])
 def test_every_command_passes_the_check(command: str) -> None:
     argv = shlex.split(command)[2:]
+    if "--help" in argv:
+        with pytest.raises(SystemExit) as exit_info:
+            check_command_line(CONF, "train", argv)
+        assert exit_info.value.code in (None, 0)
+        return
     if "FOLDER" not in command and "NAME" not in command:
         check_command_line(CONF, "train", argv)
         return
@@ -49,12 +54,17 @@ def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.M
         monkeypatch.setattr("kindling.report.write_index", Mock())
     for name in ("look.look", "lr_range.find_lr"):
         monkeypatch.setattr(f"kindling.running.{name}", Mock(side_effect=UserError("RUN: not looked at")))
-    if "RUN" not in argv and "NAME" not in command and module.__name__ not in ("look", "find_lr"):
+    if not any(word in command for word in ("RUN", "NAME", "outputs/shown")) and module.__name__ not in (
+        "look",
+        "find_lr",
+    ):
         module.main(argv)
         return
     with pytest.raises(SystemExit) as exit_info:
         module.main(argv)
-    assert str(exit_info.value.code).startswith(("error: RUN: ", "error: outputs/sweeps/NAME: is not the folder of a"))
+    assert str(exit_info.value.code).startswith(
+        ("error: RUN: ", "error: outputs/shown/", "error: outputs/sweeps/NAME: is not the folder of a")
+    )
 
 
 @pytest.mark.parametrize("group", sorted({file.parent.name for file in CONF.glob("*/*.yaml")} - {"local"}))

@@ -11,9 +11,9 @@ from kindling.figure import Figure, style
 from kindling.models.base import SupervisedModule
 from kindling.models.predictor import probabilities
 from kindling.pictures import confusion as matrix
-from kindling.pictures import curves as course
+from kindling.pictures import first_layer
 from kindling.pictures.about import About
-from kindling.pictures.album import PICTURES, read
+from kindling.pictures.album import PICTURES, drawn, learning_curves, read
 from kindling.pictures.seen import Seen, predict
 
 if TYPE_CHECKING:
@@ -30,11 +30,7 @@ def confusion(run: "Run", split: SplitName) -> Figure:
         raise UserError(f"{run.path}: {what} has no classes to confuse; see predictions()")
     predictions, y = predict(run.model, run.datamodule.batches(split))
     predicted = probabilities(task, predictions).argmax(dim=1)
-    about = About.of(run.folder)
-    with style():
-        figure = matrix.draw(matrix.counted(predicted, y, task.classes, split), about)
-        figure.caption(about.caption)
-    return figure
+    return drawn(matrix, matrix.counted(predicted, y, task.classes, split), About.of(run.folder))
 
 
 def picture(run: "Run", name: str) -> Figure:
@@ -47,39 +43,49 @@ def picture(run: "Run", name: str) -> Figure:
     if found is None:
         model, data = (type(part).__name__ for part in (run.model, run.described))
         raise UserError(f"{run.path}: there is no picture {name} of {model} on {data}")
-    about = About.of(run.folder)
-    with style():
-        figure = PICTURES[name].draw(found, about)
-        figure.caption(about.caption)
-    return figure
+    return drawn(PICTURES[name], found, About.of(run.folder))
 
 
 def curves(run: "Run") -> Figure:
     """Raises:
     UserError: where nothing was logged while it learned.
     """
-    about, found = About.of(run.folder), read(run.folder / "figures").get("learning_curves", {})
-    with style():
-        figure = course.draw(run.metrics, found, about)
-        if figure is None:
-            raise UserError(f"{run.path}: has no learning curves, since nothing was logged while it learned")
-        figure.caption(about.caption)
+    found = read(run.folder / "figures").get("learning_curves", {})
+    figure = learning_curves(run.metrics, found, About.of(run.folder))
+    if figure is None:
+        raise UserError(f"{run.path}: has no learning curves, since nothing was logged while it learned")
     return figure
 
 
 def weights(run: "Run") -> Figure:
-    """Those of the first linear layer: a row a unit, a column an input, blue below zero and red above."""
+    """Those of the first layer: over images a unit as an image; of a linear regression beside least squares, where the
+    run has measured that; else of the first linear layer a row a unit, a column an input.
+
+    Raises:
+        UserError: where there is no such layer.
+    """
+    about = About.of(run.folder)
+    if isinstance(run.model, SupervisedModule) and (found := first_layer.measure(Seen(run.model, run.described))):
+        return drawn(first_layer, found, about)
+    if run.path.is_dir() and (kept := read(run.folder / "figures").get("weights")):
+        return drawn(PICTURES["weights"], kept, about)
     layer = next((part for part in run.model.modules() if isinstance(part, nn.Linear)), None)
     if layer is None:
         raise UserError(f"{run.path}: {type(run.model).__name__} has no linear layer, whose weights could be shown")
+    with style():
+        figure = matrix_of(layer)
+        figure.caption(about.caption)
+    return figure
+
+
+def matrix_of(layer: nn.Linear) -> Figure:
+    """Blue below zero and red above."""
     values = layer.weight.detach().float().numpy()
     limit = float(abs(values).max())
-    with style():
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.subplots()
-        axes.grid(visible=False)
-        image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
-        axes.set(xlabel="input", ylabel="unit of the first linear layer")
-        figure.colorbar(image, label="weight")
-        figure.caption(About.of(run.folder).caption)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(visible=False)
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    axes.set(xlabel="input", ylabel="unit of the first linear layer")
+    figure.colorbar(image, label="weight")
     return figure

@@ -218,9 +218,9 @@ class Run:
 
     def confusion(self, split: SplitName = "test") -> "Figure":
         """Counts of true against predicted classes, as a figure that a notebook shows."""
-        from kindling.reopening.pictures import confusion
+        from kindling.reopening import pictures
 
-        return confusion(self, split)
+        return pictures.confusion(self, split)
 
     def curves(self) -> "Figure":
         """Everything that was logged while it learned, training against validation."""
@@ -241,7 +241,7 @@ class Run:
         return pictures.picture(self, "worst_mistakes")
 
     def weights(self) -> "Figure":
-        """Of the first linear layer."""
+        """Of the first layer: as images, beside least squares, or as a matrix."""
         from kindling.reopening import pictures
 
         return pictures.weights(self)
