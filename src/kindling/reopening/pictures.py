@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from kindling.data.splits import SplitName
+from kindling.data.supervised import SupervisedDataModule
 from kindling.data.tasks import Binary, Multiclass
 from kindling.errors import UserError
 from kindling.figure import Figure, style
@@ -39,11 +40,15 @@ def picture(run: "Run", name: str) -> Figure:
     Raises:
         UserError: where there is no such picture of this model and these data.
     """
-    found = PICTURES[name].measure(Seen(run.model, run.datamodule)) if isinstance(run.model, SupervisedModule) else None
+    found = PICTURES[name].measure(Seen(run.model, run.datamodule)) if is_own(run) else None
     if found is None:
         model, data = (type(part).__name__ for part in (run.model, run.described))
         raise UserError(f"{run.path}: there is no picture {name} of {model} on {data}")
     return drawn(PICTURES[name], found, About.of(run.folder))
+
+
+def is_own(run: "Run") -> bool:
+    return isinstance(run.model, SupervisedModule) and isinstance(run.described, SupervisedDataModule)
 
 
 def curves(run: "Run") -> Figure:
@@ -65,7 +70,7 @@ def weights(run: "Run") -> Figure:
         UserError: where there is no such layer.
     """
     about = About.of(run.folder)
-    if isinstance(run.model, SupervisedModule) and (found := first_layer.measure(Seen(run.model, run.described))):
+    if is_own(run) and (found := first_layer.measure(Seen(run.model, run.described))):
         return drawn(first_layer, found, about)
     if run.path.is_dir() and (kept := read(run.folder / "figures").get("weights")):
         return drawn(PICTURES["weights"], kept, about)
