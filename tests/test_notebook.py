@@ -80,7 +80,7 @@ def test_curves_of_several_runs_are_laid_over_each_other(run_of: Callable[[str],
     digits, xor = run_of("digits"), run_of("xor")
     figure = compare(digits, xor.folder)
     panels = {axes.get_ylabel(): axes for axes in figure.axes if axes.get_ylabel()}
-    assert sorted(panels) == ["accuracy", "loss"]
+    assert sorted(panels) == ["accuracy", "learning rate", "loss"]
     drawn = [line for line in panels["accuracy"].lines if line.get_linestyle() == "-"]
     assert [line.get_ydata().tolist() for line in drawn] == [run.metrics["val/acc"].tolist() for run in (digits, xor)]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["digits", "xor"]

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import cache, reduce
 from pathlib import Path
 
-ENTRY = re.compile(r"^(\s*)\*{0,2}(\w+)(?:\s*\(.*?\))?\s*:(?:\s+(.*))?$")
+from kindling.config.docstrings import entries, plain
+
 KINDS = {
     "PositiveInt": "a whole number from 1",
     "NonNegativeInt": "a whole number from 0",
     "PositiveFloat": "a number above 0",
     "NonNegativeFloat": "a number from 0",
 }
-LONGEST = 600  # characters of what is said of one argument
 
 
 @dataclass(frozen=True)
@@ -149,34 +149,3 @@ class Resolved(ast.NodeTransformer):
             parts += [ast.Constant(None)] * (name == "Optional")
             return reduce(lambda left, right: ast.BinOp(left, ast.BitOr(), right), parts)
         return ast.Subscript(node.value, ast.Tuple(parts) if len(parts) > 1 else parts[0])
-
-
-def entries(text: str) -> Iterator[tuple[str, str]]:
-    """Arguments with what a docstring says of them below `Args:`."""
-    inside, indent, name, said = False, 0, "", list[str]()
-    for line in [*text.splitlines(), "end:"]:
-        if re.match(r"\s*(Args|Arguments):\s*$", line):
-            inside, indent = True, -1
-            continue
-        found = ENTRY.match(line) if inside else None
-        if found and indent in (-1, len(found[1])):
-            if name:
-                yield name, plain(" ".join(said))
-            indent, name, said = len(found[1]), found[2], [found[3] or ""]
-        elif inside and line.strip() and len(line) - len(line.lstrip()) <= max(indent, 0) - 1:
-            inside = False
-            if name:
-                yield name, plain(" ".join(said))
-            name = ""
-        elif inside:
-            said.append(line.strip())
-    if name and name != "end":
-        yield name, plain(" ".join(said))
-
-
-def plain(text: str) -> str:
-    """Without the marks of Sphinx, on one line, and not endless."""
-    text = text.partition(".. ")[0]  # notes, and what is of other versions
-    text = re.sub(r":\w+:`~?\.?([^`]*)`", r"\1", text).replace("`", "")
-    text = " ".join(re.sub(r"\s*\([Dd]efault: [^)]*\)", "", text).split())  # the config has its own
-    return text if len(text) <= LONGEST else text[:LONGEST].rpartition(" ")[0] + " ..."
