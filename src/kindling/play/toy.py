@@ -1,9 +1,5 @@
 """A trained model to be played with: what a page asks of it, and what it answers, as plain data."""
 
-import base64
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import isqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,19 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kindling.abilities import offers
 from kindling.data import handwriting
-from kindling.data.inputs import MAX_BYTES, read_npy
 from kindling.data.pictures import IMAGES
 from kindling.data.tasks import Binary, Multiclass, Multilabel
 from kindling.errors import UserError, shown
 from kindling.models.base import SupervisedModule
-from kindling.models.layers import ACTIVATIONS
 from kindling.models.predictor import probabilities
 from kindling.pictures.images import as_drawn
+from kindling.play.example import accepted, of_example
 from kindling.play.features import MOST, Features
+from kindling.play.looks import hidden_units, png
 from kindling.reopening.answers import said
 from kindling.reopening.predict import answers, as_table, inputs_of
 from kindling.reopening.run import Run
@@ -32,7 +28,6 @@ from kindling.text import printable
 
 MAX_UPLOAD = 2**26  # bytes
 MAX_DRAWING = 512  # pixels of a side
-MAX_UNITS = 1024  # of a hidden layer, that are shown
 ROWS = 20  # of a table, that are shown
 PLANE = 61  # points in a line of a decision surface
 
@@ -95,13 +90,11 @@ class Toy:
         """What files it takes, as endings and in words."""
         if self.kind in ("draw", "image"):
             return {"endings": ",".join(sorted(IMAGES)), "words": "a photo (PNG, JPEG, ...)"}
-        if isinstance(self.features, Features) and self.features.encoder is not None:
+        if self.features and self.features.encoder is not None:
             return {"endings": ".csv", "words": "a .csv file with the columns of its table"}
         if self.is_supervised:
             return {"endings": ".npy,.csv", "words": f"a .npy or .csv file with rows of shape {self.data.row_shape}"}
-        example = getattr(self.model, "example_input_array", None)
-        shape = f" with rows of shape {list(example.shape[1:])}" if isinstance(example, Tensor) else ""
-        return {"endings": ".npy" if shape else "", "words": f"a .npy file{shape}" if shape else "a file of inputs"}
+        return accepted(self.model)
 
     def drawing(self, content: bytes) -> dict[str, Any]:
         """Of a square of grey bytes, light strokes on black."""
@@ -200,61 +193,9 @@ class Toy:
             with self.lock:
                 table = answers(self.run, path, None).table
         else:
-            table = as_table([self.of_example(path)])
+            with self.lock:
+                table = as_table([of_example(self.model, path)])
         short = said(table.head(ROWS))
         cells = short.map(lambda value: f"{value:.4g}" if isinstance(value, float) else printable(str(value)))
         columns = [printable(str(name)) for name in short]
         return {"columns": columns, "rows": cells.to_numpy().tolist(), "count": len(table)}
-
-    @torch.no_grad()
-    def of_example(self, path: Path) -> Any:
-        """What the forward pass gives for rows like those of the example_input_array."""
-        if path.suffix != ".npy":
-            raise UserError(f"{path}: is no input of this model; give {self.accepts()['words']}")
-        array, example = read_npy(path), self.model.example_input_array
-        if array.dtype.kind not in "iufb" or 4 * array.size > MAX_BYTES:
-            raise UserError(f"{path}: holds other things than numbers, or too many of them")
-        if array.ndim < 1 or list(array.shape[1:]) != list(example.shape[1:]) or not len(array):
-            expected = list(example.shape[1:])
-            raise UserError(f"{path}: has rows of shape {list(array.shape[1:])}, and the model takes {expected}")
-        x = torch.from_numpy(np.array(array)).to(example.dtype)
-        if not x.isfinite().all():
-            raise UserError(f"{path}: holds values that are missing, infinite or beyond {example.dtype}")
-        try:
-            with self.lock:
-                return self.model(x)
-        except (RuntimeError, IndexError, ValueError) as error:
-            raise UserError(f"{path}: the model does not take it ({shown(str(error))})") from None
-
-
-@contextmanager
-def hidden_units(model: nn.Module) -> Iterator[list[dict[str, Any]]]:
-    """What the activations within give for the one row that goes through; of images, the mean of each channel."""
-    found: list[dict[str, Any]] = []
-
-    def note(name: str, output: Tensor) -> None:
-        units = output[0].flatten(1).mean(dim=1) if output.ndim > 2 else output[0]
-        if units.ndim == 1 and len(units) <= MAX_UNITS:
-            found.append({"name": name, "values": [round(value, 4) for value in units.float().tolist()]})
-
-    kinds = tuple(kind for kind in ACTIVATIONS.values() if kind is not nn.Identity)
-    parts: list[tuple[str, nn.Module]] = [(name, part) for name, part in model.named_modules() if type(part) in kinds]
-    hooks = [
-        part.register_forward_hook(lambda _part, _inputs, output, name=name: note(name, output)) for name, part in parts
-    ]
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def png(picture: np.ndarray, white: float) -> str:
-    """(H, W) or (H, W, 3) as an address that an <img> takes."""
-    from PIL import Image
-
-    scaled = picture if picture.dtype == np.uint8 or picture.ndim == 3 else picture * (255 / white)
-    scaled = scaled * 255 if scaled.ndim == 3 and scaled.max() <= 1 else scaled
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(scaled, 0, 255).round().astype(np.uint8)).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
