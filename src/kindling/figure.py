@@ -13,11 +13,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from kindling.folders import write_whole
+from kindling.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from kindling.text import printable
 
-# Told apart by colour-blind people, and in grey: Okabe and Ito, 'Color Universal Design' (2008).
-BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#767676"
 STAGES = {"training": BLUE, "validation": VERMILLION, "test": GREEN, "": BLACK}
 SMALLEST = 7  # points of a text: 10 pixels at 100 dots an inch, which is how large a README shows a figure
 FORMATS = ("png", "svg", "pdf")

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from kindling.data.tasks import Binary, Multiclass
-from kindling.figure import BLUE, SMALLEST, VERMILLION, Figure, short
+from kindling.figure import SMALLEST, Figure, short
 from kindling.models.predictor import probabilities
+from kindling.palette import BLUE, VERMILLION
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 

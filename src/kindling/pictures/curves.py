@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from kindling.figure import GREEN, Figure, entries, plain
+from kindling.figure import Figure, entries, plain
+from kindling.palette import GREEN
 from kindling.pictures.about import About
 from kindling.pictures.course import Panel, panels_of
 from kindling.pictures.panel import draw_panel

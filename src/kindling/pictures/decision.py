@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from kindling.figure import BLACK, Figure, plain
+from kindling.figure import Figure, plain
+from kindling.palette import BLACK
 from kindling.pictures import plane
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen, predict

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from kindling.data.supervised import SupervisedDataModule
 from kindling.data.tasks import Binary, Multiclass, Multilabel, Task
-from kindling.figure import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, Figure, short
+from kindling.figure import Figure, short
+from kindling.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION
 from kindling.pictures import importance
 from kindling.pictures.about import About
 from kindling.pictures.features import Feature, Features

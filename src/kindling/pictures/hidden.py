@@ -5,7 +5,8 @@ import torch
 from matplotlib.axes import Axes
 from torch import nn
 
-from kindling.figure import BLACK, GREY, Figure, plain
+from kindling.figure import Figure, plain
+from kindling.palette import BLACK, GREY
 from kindling.pictures import columns, plane
 from kindling.pictures.about import About
 from kindling.pictures.decision import key

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kindling.figure import BLACK, BLUE, ORANGE, Figure, short
+from kindling.figure import Figure, short
+from kindling.palette import BLACK, BLUE, ORANGE
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from kindling.data.tasks import Multilabel
-from kindling.figure import BLUE, GREY, ORANGE, VERMILLION, Figure, short
+from kindling.figure import Figure, short
+from kindling.palette import BLUE, GREY, ORANGE, VERMILLION
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from kindling.data.base import InMemoryDataModule
 from kindling.data.tasks import Regression
-from kindling.figure import BLACK, GREEN, VERMILLION, Figure, plain
+from kindling.figure import Figure, plain
+from kindling.palette import BLACK, GREEN, VERMILLION
 from kindling.pictures import columns
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen, placed

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from kindling.figure import BLACK, GREEN, STAGES, Figure, entries, plain
+from kindling.figure import STAGES, Figure, entries, plain
+from kindling.palette import BLACK, GREEN
 from kindling.pictures.about import About
 from kindling.pictures.course import ERRORS, WORDS
 from kindling.pictures.panel import decade

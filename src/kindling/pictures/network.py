@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from kindling.figure import BLACK, BLUE, GREY, SMALLEST, VERMILLION, Figure, short
+from kindling.figure import SMALLEST, Figure, short
+from kindling.palette import BLACK, BLUE, GREY, VERMILLION
 from kindling.pictures import columns
 from kindling.pictures.about import About
 from kindling.pictures.layers import dense

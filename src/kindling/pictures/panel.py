@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from kindling.figure import BLACK, GREY, ORANGE, PURPLE, SKY, STAGES
+from kindling.figure import STAGES
+from kindling.palette import BLACK, GREY, ORANGE, PURPLE, SKY
 from kindling.pictures.course import ERRORS, Panel
 
 SMALL = 1e-8  # of the largest value of a panel: what is below is no more than rounding

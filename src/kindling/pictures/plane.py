@@ -8,8 +8,8 @@ from matplotlib.image import AxesImage
 from torch import Tensor
 
 from kindling.data.tasks import Binary
-from kindling.figure import BLACK, BLUE, VERMILLION
 from kindling.models.base import SupervisedModule
+from kindling.palette import BLACK, BLUE, VERMILLION
 from kindling.pictures import columns
 from kindling.pictures.seen import Found, Seen, predict
 

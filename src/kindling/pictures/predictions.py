@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from kindling.data.tasks import Regression
-from kindling.figure import BLACK, BLUE, GREY, Figure, plain
+from kindling.figure import Figure, plain
+from kindling.palette import BLACK, BLUE, GREY
 from kindling.pictures import columns
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen

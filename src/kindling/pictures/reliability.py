@@ -5,7 +5,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from kindling.data.tasks import Binary, Multiclass
-from kindling.figure import BLACK, BLUE, GREY, VERMILLION, Figure, short
+from kindling.figure import Figure, short
+from kindling.palette import BLACK, BLUE, GREY, VERMILLION
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 

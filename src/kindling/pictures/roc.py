@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from kindling.data.tasks import Binary
-from kindling.figure import BLACK, BLUE, VERMILLION, Figure, short
+from kindling.figure import Figure, short
+from kindling.palette import BLACK, BLUE, VERMILLION
 from kindling.pictures.about import About
 from kindling.pictures.seen import Found, Seen
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from kindling.data.base import InMemoryDataModule
 from kindling.data.tasks import Regression
-from kindling.figure import BLACK, BLUE, VERMILLION, Figure, plain, short
+from kindling.figure import Figure, plain, short
+from kindling.palette import BLACK, BLUE, VERMILLION
 from kindling.pictures import columns
 from kindling.pictures.about import About
 from kindling.pictures.layers import dense

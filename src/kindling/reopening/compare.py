@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from kindling.errors import UserError
-from kindling.figure import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, Figure, entries, plain, style
+from kindling.figure import Figure, entries, plain, style
+from kindling.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from kindling.pictures.course import panels_of
 from kindling.reopening.run import Run
 

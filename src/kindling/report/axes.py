@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from kindling.figure import entries, plain
-from kindling.report.frame import BLUE, GREY, ORANGE, VERMILLION
+from kindling.palette import BLUE, GREY, ORANGE, VERMILLION
 from kindling.report.importances import is_log, is_numeric, spans_decades
 from kindling.report.numbers import short
 

@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from kindling.report.frame import BLUE, GREY, LINES, VERMILLION
+from kindling.palette import BLUE, GREY, VERMILLION
+from kindling.report.frame import LINES
 from kindling.report.run_folder import Columns, RunFolder, panels, places
 
 STAGE_COLOURS = {"training": BLUE, "validation": VERMILLION}

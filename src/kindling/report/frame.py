@@ -12,12 +12,9 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
+from kindling.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from kindling.text import printable
 
-# Colour-blind safe (Okabe and Ito, 2008, https://jfly.uni-koeln.de/color/).
-BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, GREY = (
-    *("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#7F7F7F"),
-)
 LINES = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, GREY)
 WIDE = 1000  # pixels of a picture, beyond which none stands beside it
 LONG = 40  # characters in a cell, beyond which its lines wrap

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap, LogNorm, Normalize, to_hex
 
+from kindling.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from kindling.report.axes import number, written
-from kindling.report.frame import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from kindling.report.importances import is_log, is_numeric
 from kindling.report.sweep_folder import SweepFolder
 
