@@ -204,7 +204,7 @@ def test_wandb_holds_what_the_run_leaves(resumed: Finished) -> None:
     for path in resumed.folder.glob("figures/*.png"):
         assert (files / held.summary[f"figures/{path.stem}.path"]).read_bytes() == path.read_bytes()
     table = json.loads((files / held.summary["predictions.path"]).read_text())
-    assert table["columns"] == ["row", "x0", "x1", "label", "prediction", "probability", "wrong"]
+    assert table["columns"] == ["row", "x1", "x2", "label", "prediction", "probability", "wrong"]
     assert len(table["data"]) == 4
     name = f"model-{held.run['id']}"
     aliases, manifest = held.artifacts[name]

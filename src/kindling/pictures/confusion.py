@@ -26,9 +26,9 @@ def measure(seen: Seen) -> Found | None:
     task = seen.model.task
     if not isinstance(task, Binary | Multiclass) or len(task.classes) > MOST_CLASSES:
         return None
-    predictions, y = seen.tested
-    if seen.data.row_shape == [2] and len(y) <= 4:  # a truth table: its decision surface shows all of it
+    if seen.is_truth_table:
         return None
+    predictions, y = seen.tested
     return counted(probabilities(task, predictions).argmax(dim=1), y, task.classes)
 
 

@@ -10,7 +10,7 @@ from kindling.data.supervised import SupervisedDataModule
 from kindling.data.tasks import Binary, Multiclass, Multilabel, Task
 from kindling.figure import Figure, short
 from kindling.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION
-from kindling.pictures import importance
+from kindling.pictures import columns, importance
 from kindling.pictures.about import About
 from kindling.pictures.features import Feature, Features
 from kindling.pictures.seen import Found, Seen
@@ -50,9 +50,8 @@ def measure(seen: Seen) -> Found | None:
             found[f"categories_{panel}"] = np.array(feature.categories)[at]
         found |= {f"name_{panel}": np.array(feature.name), f"at_{panel}": at}
         found[f"mean_{panel}"] = means(features, feature, at)
-    return (
-        found if all(np.isfinite(found[f"mean_{panel}"]).all() for panel in range(min(PANELS, len(places)))) else None
-    )
+    finite = all(np.isfinite(found[f"mean_{panel}"]).all() for panel in range(len(places[:PANELS])))
+    return found if finite else None
 
 
 def names_of(task: Task, data: SupervisedDataModule) -> tuple[list[str], str]:
@@ -61,11 +60,8 @@ def names_of(task: Task, data: SupervisedDataModule) -> tuple[list[str], str]:
         return [f"probability of {task.classes[1]}"], f"probability of {task.classes[1]}"
     if isinstance(task, Multiclass | Multilabel):
         return task.classes if isinstance(task, Multiclass) else task.labels, "probability"
-    target = getattr(data, "target", None)
-    if not isinstance(target, list) or len(target) != task.out_features:
-        target = [f"output {place}" for place in range(task.out_features)]
-        return target, "prediction"
-    return target, f"predicted {target[0]}" if len(target) == 1 else "prediction"
+    targets = columns.targets(data)
+    return targets, f"predicted {targets[0]}" if len(targets) == 1 else "prediction"
 
 
 @torch.no_grad()

@@ -14,9 +14,8 @@ SAYS = (
 
 
 def measure(seen: Seen) -> Found | None:
-    """Not of two features of a truth table, whose decision surface says more."""
     features = seen.features
-    if features is None or (len(features.x) <= 4 and seen.data.row_shape == [2]) or not np.isfinite(features.base):
+    if features is None or seen.is_truth_table or not np.isfinite(features.base):
         return None
     places, rises = features.importance
     return {

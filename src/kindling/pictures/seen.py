@@ -48,6 +48,11 @@ class Seen:
     def classes(self) -> list[str]:
         return list(getattr(self.model.task, "classes", []))
 
+    @property
+    def is_truth_table(self) -> bool:
+        """Whether the decision surface shows all that there is: four rows of two features."""
+        return self.data.row_shape == [2] and len(self.tested[1]) <= 4
+
     @contextmanager
     def at(self, moment: float) -> Iterator[None]:
         """The model with the weights that it had then: 0 before training, 0.5 half-way."""

@@ -67,21 +67,15 @@ class Features:
 
     def _of_numbers(self) -> list[Feature]:
         """Ranges from the rows where they are had without a download."""
-        low, high, note = (
-            np.full(self.data.in_features, -2.0),
-            np.full(self.data.in_features, 2.0),
-            "the range is not known",
-        )
+        low, high = np.full(self.data.in_features, -2.0), np.full(self.data.in_features, 2.0)
+        note = "the range is not known"
         if type(self.data).prepare_data is L.LightningDataModule.prepare_data:
             try:
                 self.data.setup("test")
                 rows = self.data.raw_inputs("train").double().numpy()
                 margin = 0.25 * np.ptp(rows, axis=0)
-                low, high, note = (
-                    rows.min(axis=0) - margin,
-                    rows.max(axis=0) + margin,
-                    "a little beyond the training rows",
-                )
+                low, high = rows.min(axis=0) - margin, rows.max(axis=0) + margin
+                note = "a little beyond the training rows"
             except (UserError, OSError, NotImplementedError):
                 pass
         return [

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from kindling.folders import part
 from kindling.palette import BLUE, GREY, VERMILLION
 from kindling.report.frame import LINES
 from kindling.report.run_folder import Columns, RunFolder, panels, places
@@ -17,8 +18,7 @@ def curves(run: RunFolder) -> list[dict[str, Any]]:
     over, at = places(columns)
     if len(at) < 2:
         return []
-    monitor = run.summary.get("monitor")
-    best = monitor.get(over) if isinstance(monitor, dict) else None
+    best = part(run.summary, "monitor").get(over)
     specs = []
     for name, found in panels(columns).items():
         spare = iter(colour for colour in LINES if colour not in STAGE_COLOURS.values())

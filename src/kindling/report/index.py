@@ -8,7 +8,7 @@ from typing import Any
 from kindling.config.resume import flat
 from kindling.config.tree import in_yaml
 from kindling.errors import UserError
-from kindling.folders import number, write_whole
+from kindling.folders import number, part, write_whole
 from kindling.report.frame import LINES, Cell, Rows, document, paragraph, section, table, text
 from kindling.report.numbers import duration, moment, short
 from kindling.report.run_folder import Columns, RunFolder, panels, places
@@ -107,7 +107,7 @@ def run_table(root: Path, runs: list[RunFolder], courses: list[Columns]) -> str:
 
 
 def first_cells(root: Path, place: int, run: RunFolder, course: Columns) -> list[Cell]:
-    best, data = run.best(), run.summary.get("data")
+    best = run.best()
     name = place_of(root, run)
     page = f"{name}/report.html" if (run.folder / "report.html").exists() else f"{name}/"
     status = f'<span class="{text(run.status)}">{text(run.status)}</span>'
@@ -116,7 +116,7 @@ def first_cells(root: Path, place: int, run: RunFolder, course: Columns) -> list
         Cell(name, link=page),
         Cell("", markup=status),
         Cell(str(run.summary.get("model") or "")),
-        Cell(str(data.get("name") or "") if isinstance(data, dict) else ""),
+        Cell(str(part(run.summary, "data").get("name") or "")),
         Cell(best[0] if best else ""),
         value_cell(best[1] if best else None),
         Cell("", markup=spark(course.get(best[0] if best else "", []))),

@@ -1,6 +1,7 @@
 """The report as Markdown."""
 
-from kindling.report.contents import Contents, Rows
+from kindling.report.contents import Contents
+from kindling.report.frame import Rows
 
 MOST_ROWS = 100
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kindling.report.contents import Contents, Rows
-from kindling.report.frame import charts, code, document, figures, link, paragraph, section, table, text
+from kindling.report.contents import Contents
+from kindling.report.frame import Rows, charts, code, document, figures, link, paragraph, section, table, text
 from kindling.report.markdown import sections
 
 

@@ -73,5 +73,5 @@ def inputs_of(data: SupervisedDataModule, split: Any, rows: list[int]) -> pd.Dat
         values, names = data.raw_inputs(split)[rows], list(data.encoder.names)
     else:
         values = torch.stack([torch.as_tensor(data.raw_row(split, row)).flatten() for row in rows])
-        names = [f"x{place}" for place in range(values.shape[1])]
+        names = [f"x{place}" for place in range(1, values.shape[1] + 1)]
     return pd.DataFrame(values[:, :FEATURES].numpy(), columns=names[:FEATURES])
