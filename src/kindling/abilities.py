@@ -38,7 +38,7 @@ class Model(Protocol):
         once the first validation has logged."""
 
     def figures(self, data: Any) -> Iterator[tuple[str, Any]]:
-        """Names and matplotlib figures of the trained model; else its learning curves are all."""
+        """Names and matplotlib figures of the trained model, which come on top of those of every run."""
 
     def progress(self) -> dict[str, Any]:
         """What a run that stops here needs besides weights, optimizers and metrics, among it `num_samples` so far; else
