@@ -335,7 +335,8 @@ def test_each_job_of_a_sweep_is_one_run_in_one_group(
         assert (job.config["seed"], job.exit_code) == (number, 0)
         (told,), _ = hyperparameters(events(finished.folder))
         assert told["seed"] == number
-        assert f"to upload the run: wandb sync {finished.folder}/wandb/offline-run-*" in done.text
+        log = (finished.folder / "train.log").read_text()  # of a job the screen has one line
+        assert f"to upload the run: wandb sync {finished.folder}/wandb/offline-run-*" in log
 
 
 def test_an_agent_of_wandb_runs_the_command_of_its_sweep(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
