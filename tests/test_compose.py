@@ -63,7 +63,8 @@ def test_two_runs_in_one_process_leave_two_complete_folders(
             *(".lock", "config.yaml", "overrides.yaml", "metrics.csv", "report.html", "summary.json", "train.log"),
             *("checkpoints", "figures"),
         }
-        assert {path.stem for path in (run.folder / "figures").iterdir()} == {"learning_curves", "decision"}
+        pictures = {"learning_curves", "decision", "hidden_layer", "network"}
+        assert {path.stem for path in (run.folder / "figures").iterdir()} == {"captions", "data", *pictures}
         config = OmegaConf.load(run.folder / "config.yaml")
         assert not {"hydra", "sweep"} & config.keys()
         assert config.run_dir == str(run.folder)
