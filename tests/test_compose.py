@@ -63,7 +63,8 @@ def test_two_runs_in_one_process_leave_two_complete_folders(
             *(".lock", "config.yaml", "overrides.yaml", "metrics.csv", "report.html", "summary.json", "train.log"),
             *("checkpoints", "figures"),
         }
-        assert {path.stem for path in (run.folder / "figures").iterdir()} == {"learning_curves", "decision"}
+        pictures = {"learning_curves", "decision", "hidden_layer", "network"}
+        assert {path.stem for path in (run.folder / "figures").iterdir()} == {"captions", "data", *pictures}
         config = OmegaConf.load(run.folder / "config.yaml")
         assert not {"hydra", "sweep"} & config.keys()
         assert config.run_dir == str(run.folder)
@@ -72,7 +73,7 @@ def test_two_runs_in_one_process_leave_two_complete_folders(
         assert (run.summary["status"], run.summary["model"], run.summary["data"]["name"]) == ("completed", "xor", "xor")
         assert run.score == run.summary["monitor"]["best"] == pytest.approx(run.metrics["val/loss"].min())
         logged = (run.folder / "train.log").read_text()
-        assert str(run.folder) in logged
+        assert f"outputs/xor/{run.folder.name}" in logged
         assert logged.count("xor on xor (in memory: 4 / 4 / 4, the same rows), 17 parameters, cpu") == 1
     assert capsys.readouterr().out.count("xor on xor") == 2
     assert not logging.getLogger("kindling").handlers

@@ -293,7 +293,7 @@ def test_an_outage_costs_no_history_and_a_server_that_dies_costs_seconds(
         train(compose([*overrides, f"run_dir={tmp_path / 'outage'}"]), [AtEpochEnd(fail_for_a_while)])
         table = pd.read_csv(tmp_path / "outage" / "metrics.csv")
         assert history(server) == pytest.approx(table["val/loss"].tolist())
-        end = [*overrides, "+logger.wandb.finish_timeout=1", f"run_dir={tmp_path / 'dead'}"]
+        end = [*overrides, "logger.wandb.finish_timeout=1", f"run_dir={tmp_path / 'dead'}"]
         done = train(compose(end), [AtEpochEnd(fail)])
     assert done.summary["status"] == "completed"
     (folder,) = (tmp_path / "dead" / "wandb").glob("run-*")

@@ -117,7 +117,7 @@ def test_metrics_and_spread_are_logged(run: Run) -> None:
         assert {key: done.summary["metrics"][key] for key in spread} == pytest.approx(spread, rel=1e-4)
     figures = {file.stem for file in (done.folder / "figures").iterdir()}
     of_the_best = {"confusion", "worst_mistakes", "reliability", "first_layer", "examples"}
-    assert figures == {"learning_curves", "members", "data", *of_the_best}
+    assert figures == {"learning_curves", "members", "data", "captions", *of_the_best}
     assert done.summary["parameters"] == 64 * 32 + 32 + 32 * 10 + 10
 
 

@@ -99,6 +99,7 @@ def test_a_run_leaves_everything_about_it_in_its_folder(run: Run) -> None:
         "checkpoints/last.ckpt",
         "figures/learning_curves.png",
         "figures/data.npz",
+        "figures/captions.json",
         "figures/confusion.png",
         "figures/examples.png",
         "figures/first_layer.png",

@@ -6,7 +6,7 @@ from typing import Any
 
 from kindling.errors import UserError
 from kindling.folders import SPREADS, number, part, write_whole
-from kindling.report.curves import curves
+from kindling.report.charts import curves
 from kindling.report.frame import Cell, Rows, charts, code, document, figures, paragraph, section, table, text
 from kindling.report.numbers import duration, moment, short
 from kindling.report.run_folder import RunFolder
