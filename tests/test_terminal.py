@@ -87,7 +87,18 @@ def test_the_best_epoch_is_told_where_it_is_not_the_last(run: Run, capsys: pytes
     best = done.summary["monitor"]
     assert best["epoch"] != 5
     assert lines[-1].startswith(f"best: epoch {best['epoch']}  val/loss {best['best']:.4g}")
-    assert lines[-2].startswith("epoch 5  val/loss ")
+    assert lines[-2].startswith("epoch 5 ")
+
+
+def test_the_lines_of_epochs_are_a_table(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("model=xor", "trainer.max_epochs=12", "trainer.check_val_every_n_epoch=2")
+    lines = capsys.readouterr().out.splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("epoch 0 "))
+    table = lines[first - 1 : lines.index("tested on the same rows as it was trained on:")]
+    names = [line.split() for line in table if not line.startswith("epoch ")]
+    assert names == [["train/loss", "train/acc"], ["val/loss", "train/loss", "val/acc", "train/acc"]]
+    assert [len(line) for line in table if line.startswith("epoch ")] == [33, *[57] * 11]  # numbers end below the names
+    assert len(table[4][9:].split()) == 2  # epoch 2, which was not validated
 
 
 def test_a_sweep_has_a_line_a_job(start: Start, tmp_path: Path) -> None:
