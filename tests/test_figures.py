@@ -1,11 +1,13 @@
 """Every picture of a run: what it is drawn from, that it can be drawn again, and that it can be read."""
 
+import io
 import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -112,16 +114,21 @@ def test_a_picture_that_is_not_there_is_refused_by_its_name(run: Callable[[str],
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04 and no more", {"decision/lines": np.zeros(3)}, {"x": np.ones(2)}]
+    "content", [b"", b"PK\x03\x04 and no more", "endless", {"decision/lines": np.zeros(3)}, {"x": np.ones(2)}]
 )
 def test_a_file_that_is_damaged_or_made_up_gives_one_sentence(
-    content: bytes | dict[str, np.ndarray], run: Callable[[str], Path], tmp_path: Path
+    content: bytes | str | dict[str, np.ndarray], run: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run("xor"), folder)
-    if isinstance(content, bytes):
+    if content == "endless":  # says that it holds terabytes
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**13,)})
+        with zipfile.ZipFile(folder / "figures" / "data.npz", "w") as file:
+            file.writestr("decision/x.npy", header.getvalue())
+    elif isinstance(content, bytes):
         (folder / "figures" / "data.npz").write_bytes(content)
-    else:
+    elif isinstance(content, dict):
         np.savez(folder / "figures" / "data.npz", allow_pickle=False, **content)
     if isinstance(content, dict) and "x" in content:  # of no picture
         assert [name for name, _ in album.draw(folder)] == ["learning_curves"]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kindling.containment import follow_no_link
-from kindling.errors import UserError, listed, shown
+from kindling.errors import UserError, shown
 from kindling.figure import Figure, style
 from kindling.folders import read_course, write_whole
 from kindling.pictures import (
@@ -123,7 +123,7 @@ def read(folder: Path) -> "dict[str, Found]":
                 raise UserError(f"{path}: holds more than Kindling ever writes")
             file.seek(0)
             arrays = dict(np.load(file, allow_pickle=False))
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: is damaged ({shown(str(error))})") from None
     found: dict[str, Any] = {}
     for key, value in arrays.items():
@@ -150,7 +150,7 @@ def draw(run_dir: Path) -> Iterator[tuple[str, Figure]]:
             figure.caption(about.caption)
             yield name, figure
     if problems:
-        raise UserError(listed(problems))
+        raise UserError("\n".join(problems))
 
 
 def draw_one(name: str, run_dir: Path, found: "Found | None", about: About) -> Figure | None:
