@@ -416,6 +416,7 @@ def test_histograms_of_weights_and_gradients_are_an_option(run: Run) -> None:
         (["data=digits", "trainer.max_epochs=1"], ["row", "image", "label", "prediction", "probability", "wrong"]),
         (["model=linear_regression", "data=diabetes", "trainer.max_epochs=1"], ["label", "prediction", "error"]),
         (["data=digits", "trainer.max_epochs=1", "test=false"], ["probability", "wrong"]),
+        (["data=digits", "trainer.max_epochs=1", "population=2"], ["probability", "wrong"]),  # of the best member
     ],
 )
 def test_the_table_has_the_worst_predictions_first(overrides: list[str], columns: list[str], run: Run) -> None:
