@@ -84,7 +84,7 @@ def test_digits_as_files_are_learned_evaluated_and_predicted(
     assert Run(alone).evaluate("val")["val/loss"] == pytest.approx(done.score, rel=1e-6)
     table = Run(alone).predictions()
     assert (table["class"] == table["true"]).mean() == pytest.approx(done.summary["metrics"]["test/acc"])
-    assert "of 24 right" in Run(alone).confusion().axes[0].get_title()
+    assert "of 24 test rows right" in Run(alone).confusion().axes[0].get_title()
 
     new = tmp_path / "new"
     new.mkdir()
@@ -135,7 +135,7 @@ def test_photos_in_colour_are_split_by_their_folders(photos: Path, run: Callable
     opened = Run(done.folder)
     assert opened.described.row_shape == [3, 16, 24]
     assert opened.evaluate() == done.summary["metrics"]
-    assert "of 28 right" in opened.confusion().axes[0].get_title()
+    assert "of 28 test rows right" in opened.confusion().axes[0].get_title()
     whole = ready(photos, num_workers=0)
     assert {name.partition("/")[0] for split in ("train", "val") for name in names(whole, split)} == {"train"}
     assert {name.partition("/")[0] for name in names(whole, "test")} == {"test"}

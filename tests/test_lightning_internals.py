@@ -169,7 +169,7 @@ class Rows(CSVLogger):
 
 def test_lightning_itself_logs_what_is_of_a_step_alone() -> None:
     class Leaving(Callback):
-        def setup(self, trainer: L.Trainer, *args: Any) -> None:
+        def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
             internals.leave_epochs_to_the_record(trainer)
 
     rows = Rows()

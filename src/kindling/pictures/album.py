@@ -73,19 +73,19 @@ PICTURES: Mapping[str, Picture] = {  # in the order in which they are shown
     "first_layer": first_layer,
     "examples": examples,
 }
+MODULES: Mapping[str, Any] = {"learning_curves": curves, **PICTURES}  # the first is drawn from metrics.csv too
 
 
 def captions() -> dict[str, str]:
     """What one sees in each picture, and how to read it, by its name."""
-    modules = {"learning_curves": curves, **PICTURES}
-    return {name: str(said) for name, module in modules.items() if (said := getattr(module, "SAYS", ""))}
+    return {name: str(said) for name, module in MODULES.items() if (said := getattr(module, "SAYS", ""))}
 
 
 def measure(seen: "Seen") -> "dict[str, Found]":
     """What each picture is drawn from, by its name."""
     seen.model.eval()  # after a test it is as it was before: in training, where dropout draws
     found = {}
-    for name, picture in {"learning_curves": curves, **PICTURES}.items():
+    for name, picture in MODULES.items():
         try:
             arrays = picture.measure(seen)
         except Exception as error:  # a model may answer with anything; the other pictures are measured
@@ -139,7 +139,7 @@ def draw(run_dir: Path) -> Iterator[tuple[str, Figure]]:
         UserError: after all that can be drawn, where what the folder holds of others cannot.
     """
     about, found, problems = About.of(run_dir), read(run_dir / "figures"), []
-    for name in ["learning_curves", *PICTURES]:
+    for name in MODULES:
         try:
             figure = draw_one(name, run_dir, found.get(name), about)
         except UserError as error:
