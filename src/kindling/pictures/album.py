@@ -128,32 +128,20 @@ def draw(run_dir: Path) -> Iterator[tuple[str, Figure]]:
     """
     about, found = About.of(run_dir), read(run_dir / "figures")
     if (run_dir / "metrics.csv").exists():
-        course = pd.read_csv(io.StringIO(read_course(run_dir)))
-        figure = learning_curves(course, found.get("learning_curves", {}), about)
+        with style():
+            course = pd.read_csv(io.StringIO(read_course(run_dir)))
+            figure = curves.draw(course, found.get("learning_curves", {}), about)
         if figure is not None:
+            figure.caption(about.caption)
             yield "learning_curves", figure
     for name, picture in PICTURES.items():
         if name not in found:
             continue
-        try:
-            yield name, drawn(picture, found[name], about)
-        except (KeyError, ValueError, IndexError, TypeError) as error:  # a file that was made up
-            reason = shown(f"{type(error).__name__}: {error}")
-            raise UserError(f"{run_dir}/figures/data.npz: of {name} nothing can be drawn ({reason})") from error
-
-
-def drawn(picture: Picture, found: "Found", about: About) -> Figure:
-    """In the style of all, with what it is of below."""
-    with style():
-        figure = picture.draw(found, about)
-        figure.caption(about.caption)
-    return figure
-
-
-def learning_curves(course: pd.DataFrame, found: "Found", about: About) -> Figure | None:
-    """Likewise; None where there is nothing to draw."""
-    with style():
-        figure = curves.draw(course, found, about)
-        if figure is not None:
+        with style():
+            try:
+                figure = picture.draw(found[name], about)
+            except (KeyError, ValueError, IndexError, TypeError) as error:  # a file that was made up
+                reason = shown(f"{type(error).__name__}: {error}")
+                raise UserError(f"{run_dir}/figures/data.npz: of {name} nothing can be drawn ({reason})") from error
             figure.caption(about.caption)
-    return figure
+        yield name, figure
