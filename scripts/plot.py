@@ -23,7 +23,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         from kindling.pictures import album
 
         folder = args.output or args.run / "figures"
-        figures = dict(album.draw(args.run))
+        figures, problem = {}, None
+        try:
+            figures.update(album.draw(args.run))
+        except UserError as error:  # the others are drawn
+            problem = error
+        if problem and not figures:
+            raise problem
         if not figures:
             raise UserError(f"{args.run}: is no folder of a run, or of one without pictures")
         names = args.only or list(figures)
@@ -32,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in names:
             save(folder, name, figures[name], args.format)
             print(*(folder / f"{name}.{kind}" for kind in args.format), sep="\n")
+        if problem:
+            raise problem
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Every picture of a run: what it is drawn from, that it can be drawn again, and that it can be read."""
 
+import io
 import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from kindling import compose, train
 from kindling.config.command_line import check_command_line
 from kindling.errors import UserError
 from kindling.figure import Figure, style
+from kindling.models.xor import XOR
 from kindling.pictures import album, curves, hidden, members, network, plane, predictions, stuck
 from kindling.pictures.about import About
 from kindling.pictures.trace import EARLY, MOST_MOMENTS, Trace
@@ -112,22 +115,27 @@ def test_a_picture_that_is_not_there_is_refused_by_its_name(run: Callable[[str],
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"PK\x03\x04 and no more", {"decision/lines": np.zeros(3)}, {"x": np.ones(2)}]
+    "content", [b"", b"PK\x03\x04 and no more", "endless", {"decision/lines": np.zeros(3)}, {"x": np.ones(2)}]
 )
 def test_a_file_that_is_damaged_or_made_up_gives_one_sentence(
-    content: bytes | dict[str, np.ndarray], run: Callable[[str], Path], tmp_path: Path
+    content: bytes | str | dict[str, np.ndarray], run: Callable[[str], Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(run("xor"), folder)
-    if isinstance(content, bytes):
+    if content == "endless":  # says that it holds terabytes
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**13,)})
+        with zipfile.ZipFile(folder / "figures" / "data.npz", "w") as file:
+            file.writestr("decision/x.npy", header.getvalue())
+    elif isinstance(content, bytes):
         (folder / "figures" / "data.npz").write_bytes(content)
-    else:
+    elif isinstance(content, dict):
         np.savez(folder / "figures" / "data.npz", allow_pickle=False, **content)
     if isinstance(content, dict) and "x" in content:  # of no picture
         assert [name for name, _ in album.draw(folder)] == ["learning_curves"]
         return
     with pytest.raises(UserError, match=r"data\.npz: (is damaged|of decision nothing can be drawn)"):
-        list(album.draw(folder))
+        dict(album.draw(folder))
 
 
 def test_weights_are_held_against_least_squares_and_the_truth(run: Callable[[str], Path]) -> None:
@@ -284,3 +292,35 @@ def test_every_picture_says_how_it_is_read() -> None:
     assert all(text.endswith(".") for text in said.values())
     assert len({hidden.SAYS, members.SAYS, network.SAYS, stuck.SAYS}) == 4
     assert plane.FLAT < 0.1
+
+
+def test_a_picture_that_fails_costs_itself_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*args: object) -> None:
+        raise RuntimeError("no such thing")
+
+    def figures(self: object, data: object) -> Iterator[tuple[str, Figure]]:
+        yield "own", Figure()
+        yield "none", None  # type: ignore[misc]
+        fails()
+
+    monkeypatch.setattr(hidden, "measure", fails)
+    monkeypatch.setattr(network, "draw", fails)
+    monkeypatch.setattr(XOR, "figures", figures, raising=False)
+    done = train(compose([*RUNS["xor"][:1], "trainer.max_epochs=1", f"run_dir={tmp_path / 'run'}"]))
+    assert done.summary["status"] == "completed"
+    drawn = {path.stem for path in (done.folder / "figures").glob("*.png")}
+    assert drawn == {"learning_curves", "decision", "own"}
+    assert (done.folder / "report.html").exists()
+    said = [record.getMessage() for record in caplog.records if "WARNING: " in record.getMessage()]
+    assert [re.sub(r" /\S*/figures/data\.npz:", "", text) for text in said] == [
+        "WARNING: there is no picture hidden_layer: it cannot be measured (RuntimeError: no such thing)",
+        "WARNING: no figures, or not all: of network nothing can be drawn (RuntimeError: no such thing)",
+        "WARNING: no figure none: AttributeError: 'NoneType' object has no attribute 'savefig'",
+        "WARNING: no figures, or not all: RuntimeError: no such thing",
+    ]
+    with pytest.raises(SystemExit) as exit_info:
+        plot.main([str(done.folder), "--output", str(tmp_path / "again")])
+    assert "of network nothing can be drawn" in str(exit_info.value.code)
+    assert {path.stem for path in (tmp_path / "again").iterdir()} == {"learning_curves", "decision"}

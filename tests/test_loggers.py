@@ -400,6 +400,12 @@ def test_wandb_that_is_switched_off_holds_nothing(
     assert len(rows_of(done.folder)) == 4
 
 
+def test_a_project_that_wandb_does_not_take_is_told(tmp_path: Path) -> None:
+    cfg = compose(["model=xor", "logger=wandb", "logger.wandb.project='a/b'", f"run_dir={tmp_path / 'run'}"])
+    with pytest.raises(UserError, match=r"logger\.wandb: Invalid project name 'a/b'"):
+        train(cfg)
+
+
 def test_histograms_of_weights_and_gradients_are_an_option(run: Run) -> None:
     options = ["logger.wandb.histograms=true", "logger.tensorboard.histograms=true"]
     done = run(*KEPT, "logger=[wandb,tensorboard]", *options)
@@ -417,6 +423,7 @@ def test_histograms_of_weights_and_gradients_are_an_option(run: Run) -> None:
         (["data=digits", "trainer.max_epochs=1"], ["row", "image", "label", "prediction", "probability", "wrong"]),
         (["model=linear_regression", "data=diabetes", "trainer.max_epochs=1"], ["label", "prediction", "error"]),
         (["data=digits", "trainer.max_epochs=1", "test=false"], ["probability", "wrong"]),
+        (["data=digits", "trainer.max_epochs=1", "population=2"], ["probability", "wrong"]),  # of the best member
     ],
 )
 def test_the_table_has_the_worst_predictions_first(overrides: list[str], columns: list[str], run: Run) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -16,11 +17,14 @@ import pytest
 
 from conftest import CONF, ROOT, Finished, Process, compose_config
 from kindling import compose, train
+from kindling.config.asked import Asked
 from kindling.config.checks import problems
 from kindling.config.command_line import check_command_line
+from kindling.config.overrides import parse
 from kindling.errors import UserError
 from kindling.reopening import fitted
 from kindling.reopening.records import list_runs
+from kindling.running.closing import going_on
 from kindling.running.epoch_lines import is_due
 from kindling.text import shell_line
 from kindling.version import __version__
@@ -87,7 +91,29 @@ def test_the_best_epoch_is_told_where_it_is_not_the_last(run: Run, capsys: pytes
     best = done.summary["monitor"]
     assert best["epoch"] != 5
     assert lines[-1].startswith(f"best: epoch {best['epoch']}  val/loss {best['best']:.4g}")
-    assert lines[-2].startswith("epoch 5  val/loss ")
+    assert lines[-2].startswith("epoch 5 ")
+
+
+def test_the_lines_of_epochs_are_a_table(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("model=xor", "trainer.max_epochs=12", "trainer.check_val_every_n_epoch=2")
+    lines = capsys.readouterr().out.splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith("epoch 0 "))
+    table = lines[first - 1 : lines.index("tested on the same rows as it was trained on:")]
+    names = [line.split() for line in table if not line.startswith("epoch ")]
+    assert names == [["train/loss", "train/acc"], ["val/loss", "train/loss", "val/acc", "train/acc"]]
+    assert [len(line) for line in table if line.startswith("epoch ")] == [33, *[57] * 11]  # numbers end below the names
+    assert len(table[4][9:].split()) == 2  # epoch 2, which was not validated
+
+
+@pytest.mark.parametrize("name", ["a b", 'it\'s "so"', "[1,2]", "{a}", "ünï 日本", "<b>", "$x_{", "=1", "a,b=c", "(x)"])
+def test_the_command_that_goes_on_can_be_typed_whatever_the_folder_is_called(name: str, tmp_path: Path) -> None:
+    folder = str(tmp_path / name)
+    words = shlex.split(shell_line("", going_on(folder, Asked()), None))
+    assert words[:2] == ["python", "train.py"]
+    wrong: list[str] = []
+    (found,) = parse(words[2:], wrong)
+    assert not wrong
+    assert found.value() == folder
 
 
 def test_a_sweep_has_a_line_a_job(start: Start, tmp_path: Path) -> None:

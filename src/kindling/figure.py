@@ -2,8 +2,9 @@
 
 import io
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,15 @@ STYLE = {
 }
 
 
-def style() -> AbstractContextManager[None]:
-    """Whatever is drawn within it, is drawn in the style of the house."""
-    return mpl.rc_context(STYLE)  # type: ignore[arg-type]
+@contextmanager
+def style() -> Iterator[None]:
+    """Whatever is drawn within it, is drawn in the style of the house. What nobody can act on is not told: a sign that
+    no font has, and numbers that are not finite.
+    """
+    with mpl.rc_context(STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
+        warnings.filterwarnings("ignore", message="Glyph ", category=UserWarning)
+        warnings.filterwarnings("ignore", category=RuntimeWarning)
+        yield
 
 
 class Figure(figure.Figure):

@@ -22,9 +22,14 @@ def quoted(text: str | Path, mark: str = "'") -> str:
 def argument(key: str, value: str | list[str]) -> str:
     """What to type in a shell for that key to have that value."""
     if isinstance(value, str):
-        return shlex.quote(f"{key}={value if _parsed(f'{key}={value}') == value else quoted(value, MARK)}")
+        return shlex.quote(override(key, value))
     words = [word if _parsed(f"{key}=[{word},.]") == [word, "."] else quoted(word, MARK) for word in value]
     return shlex.quote(f"{key}=[{','.join(words)}]")
+
+
+def override(key: str, value: str) -> str:
+    """KEY=VALUE, in quotes where the grammar would read it as something else."""
+    return f"{key}={value if _parsed(f'{key}={value}') == value else quoted(value, MARK)}"
 
 
 def typed(text: str) -> str:

@@ -1,6 +1,7 @@
 """All pictures: measured at the end of a run, kept in its folder, drawn from there whenever they are asked for."""
 
 import io
+import logging
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -37,6 +38,8 @@ from kindling.pictures.about import About
 
 if TYPE_CHECKING:
     from kindling.pictures.seen import Found, Seen
+
+log = logging.getLogger(__name__)
 
 MOST_BYTES = 5_000_000  # of data.npz, packed
 MOST_UNPACKED = 2**26  # bytes of one array that is read
@@ -81,8 +84,17 @@ def captions() -> dict[str, str]:
 def measure(seen: "Seen") -> "dict[str, Found]":
     """What each picture is drawn from, by its name."""
     seen.model.eval()  # after a test it is as it was before: in training, where dropout draws
-    found = {name: picture.measure(seen) for name, picture in PICTURES.items()}
-    return {name: arrays for name, arrays in {"learning_curves": curves.measure(seen), **found}.items() if arrays}
+    found = {}
+    for name, picture in {"learning_curves": curves, **PICTURES}.items():
+        try:
+            arrays = picture.measure(seen)
+        except Exception as error:  # a model may answer with anything; the other pictures are measured
+            reason = shown(f"{type(error).__name__}: {error}", 300)
+            log.warning("WARNING: there is no picture %s: it cannot be measured (%s)", name, reason)
+            continue
+        if arrays:
+            found[name] = arrays
+    return found
 
 
 def keep(folder: Path, found: "Mapping[str, Found]") -> None:
@@ -111,7 +123,7 @@ def read(folder: Path) -> "dict[str, Found]":
                 raise UserError(f"{path}: holds more than Kindling ever writes")
             file.seek(0)
             arrays = dict(np.load(file, allow_pickle=False))
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: is damaged ({shown(str(error))})") from None
     found: dict[str, Any] = {}
     for key, value in arrays.items():
@@ -124,24 +136,34 @@ def draw(run_dir: Path) -> Iterator[tuple[str, Figure]]:
     """Every picture that the folder has something of, drawn from the folder alone.
 
     Raises:
-        UserError: where what it holds cannot be drawn.
+        UserError: after all that can be drawn, where what the folder holds of others cannot.
     """
-    about, found = About.of(run_dir), read(run_dir / "figures")
-    if (run_dir / "metrics.csv").exists():
-        with style():
-            course = pd.read_csv(io.StringIO(read_course(run_dir)))
-            figure = curves.draw(course, found.get("learning_curves", {}), about)
+    about, found, problems = About.of(run_dir), read(run_dir / "figures"), []
+    for name in ["learning_curves", *PICTURES]:
+        try:
+            with style():
+                figure = draw_one(name, run_dir, found.get(name), about)
+        except UserError as error:
+            problems.append(str(error))
+            continue
         if figure is not None:
             figure.caption(about.caption)
-            yield "learning_curves", figure
-    for name, picture in PICTURES.items():
-        if name not in found:
-            continue
-        with style():
-            try:
-                figure = picture.draw(found[name], about)
-            except (KeyError, ValueError, IndexError, TypeError) as error:  # a file that was made up
-                reason = shown(f"{type(error).__name__}: {error}")
-                raise UserError(f"{run_dir}/figures/data.npz: of {name} nothing can be drawn ({reason})") from error
-            figure.caption(about.caption)
-        yield name, figure
+            yield name, figure
+    if problems:
+        raise UserError("\n".join(problems))
+
+
+def draw_one(name: str, run_dir: Path, found: "Found | None", about: About) -> Figure | None:
+    """None where the folder has nothing of it."""
+    try:
+        if name != "learning_curves":
+            return None if found is None else PICTURES[name].draw(found, about)
+        if not (run_dir / "metrics.csv").exists():
+            return None
+        return curves.draw(pd.read_csv(io.StringIO(read_course(run_dir))), found or {}, about)
+    except UserError:
+        raise
+    except Exception as error:  # a file that was made up, or predictions that are not finite
+        of = "metrics.csv" if found is None else "figures/data.npz"
+        reason = shown(f"{type(error).__name__}: {error}")
+        raise UserError(f"{run_dir}/{of}: of {name} nothing can be drawn ({reason})") from error

@@ -129,7 +129,8 @@ def draw(found: Found, about: About) -> Figure:
     right.set_xlabel("difference from least squares")
     if not found["unique"]:
         right.set_title(
-            "too few rows: many weights fit equally well,\nand least squares takes the smallest", fontsize=8
+            "many weights fit equally well (few rows, or\ncolumns that add up): least squares takes the smallest",
+            fontsize=7,
         )
     if int(found["of"]) > len(names):
         left.set_title(f"the {len(names)} largest of {int(found['of'])}", fontsize=8)

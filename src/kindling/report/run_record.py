@@ -2,7 +2,7 @@
 
 import shlex
 
-from kindling.config.quoting import quoted
+from kindling.config.quoting import override
 from kindling.config.sources import split
 from kindling.files import in_bytes
 from kindling.folders import part
@@ -23,7 +23,7 @@ def commands(run: RunFolder) -> str:
         more, epochs = [], part(run.config, "trainer").get("max_epochs")
         if run.status == "completed" and isinstance(epochs, int) and epochs > 0:
             more = [f"trainer.max_epochs={2 * epochs}"]
-        resume = f"resume={folder if folder.replace('/', '').replace('-', '').isalnum() else quoted(folder)}"
+        resume = override("resume", folder)
         told += shlex.join(["python", "train.py", *split(run.overrides)[0], resume, *more]) + "\n"
     told += shlex.join(["python", "scripts/report.py", folder]) + "\n"
     return code(told.rstrip())

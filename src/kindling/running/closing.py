@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from kindling.config.asked import Asked
+from kindling.config.quoting import override
 from kindling.errors import some
 from kindling.folders import SPREADS, near
 from kindling.running.facts import in_lines
@@ -55,7 +56,7 @@ def whats_next(cfg: DictConfig, asked: Asked) -> list[str]:
 
 
 def going_on(folder: str, asked: Asked) -> list[str]:
-    return ["python", "train.py", *asked.flags, f"resume={folder}"]
+    return ["python", "train.py", *asked.flags, override("resume", folder)]
 
 
 def longer(cfg: DictConfig) -> list[str]:

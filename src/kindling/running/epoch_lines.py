@@ -1,4 +1,4 @@
-"""The course of a run in a few short lines, on the screen and in train.log."""
+"""The course of a run in a short table, on the screen and in train.log."""
 
 import logging
 import math
@@ -15,6 +15,7 @@ from kindling.text import columns, fitting
 log = logging.getLogger(__name__)
 
 MOST_LINES = 20
+CELL = 10  # letters of a value: -1.234e-05
 
 
 class Told(NamedTuple):
@@ -39,6 +40,7 @@ class EpochLines(Late):
         self.best: Told | None = None
         self.last: Told | None = None
         self.told: Told | None = None  # the last one that was
+        self.columns: list[str] = []  # below which lines stand
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best and list(self.best)}
@@ -67,10 +69,15 @@ class EpochLines(Late):
         if self.last and self.last != self.told:
             self._tell(self.last)
         if self.last and self.best and self.best.epoch != self.last.epoch:
-            self._tell(self.best, "best: ")
+            log.info(in_words(self.best, columns()))
 
-    def _tell(self, epoch: "Told", before: str = "") -> None:
-        log.info(before + line_of(epoch, columns() - len(before)))
+    def _tell(self, epoch: "Told") -> None:
+        """Below the names of its values, which are said anew where others are measured than before."""
+        if not epoch.values.keys() <= set(self.columns):
+            self.columns = list(epoch.values)
+            log.info(row("", {name: name for name in self.columns}, columns()))
+        values = {name: f"{epoch.values[name]:.4g}" if name in epoch.values else "" for name in self.columns}
+        log.info(row(f"epoch {epoch.epoch}", values, columns()))
         self.told = epoch
 
 
@@ -90,7 +97,13 @@ def in_order(values: dict[str, float], score: str | None, on_bar: dict[str, Any]
     yield from dict.fromkeys([*first, *sorted(values.keys() - {"lr"})])
 
 
-def line_of(told: Told, width: int) -> str:
-    """As many of the values as fit."""
-    values = [f"{name} {value:<6.4g}" for name, value in told.values.items()]
-    return "  ".join(filter(None, fitting([f"epoch {told.epoch}", *values], width + 2))).rstrip()
+def row(first: str, cells: dict[str, str], width: int) -> str:
+    """As many of the cells as fit, each as wide as its name at least."""
+    texts = [text.rjust(max(len(name), CELL)) for name, text in cells.items()]
+    return "  ".join(filter(None, fitting([first.ljust(9), *texts], width + 2))).rstrip()
+
+
+def in_words(told: Told, width: int) -> str:
+    """The best epoch, with as many of its values as fit."""
+    values = [f"{name} {value:.4g}" for name, value in told.values.items()]
+    return "  ".join(filter(None, fitting([f"best: epoch {told.epoch}", *values], width + 2)))

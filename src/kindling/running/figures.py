@@ -2,8 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from kindling import abilities
 from kindling.data.base import InMemoryDataModule
 from kindling.data.supervised import SupervisedDataModule
-from kindling.errors import OF_THE_MACHINE, UserError, told
+from kindling.errors import OF_THE_MACHINE, UserError, shown, told
 from kindling.figure import FORMATS, save, style
 from kindling.folders import write_whole
 from kindling.models.base import SupervisedModule
@@ -90,17 +90,12 @@ def scores_before(trainer: L.Trainer, model: SupervisedModule) -> dict[str, floa
 
 
 def draw_of_run(run_dir: Path, trainer: L.Trainer, model: L.LightningModule, datamodule: Any) -> None:
-    """After the test, where the run has Figures among its callbacks; a full disk costs the figures, not the run."""
+    """After the test, where the run has Figures among its callbacks; none of them can cost the run."""
     chosen = of_kind(trainer, Figures)
     if not chosen or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     divided = isinstance(trainer.strategy, DIVIDED)  # one process alone cannot run it
-    try:
-        draw(run_dir, None if divided else model, datamodule, chosen[0].trace, chosen[0].formats)
-    except OSError as error:
-        if error.errno not in OF_THE_MACHINE:
-            raise
-        log.warning("WARNING: there are no figures, or not all: %s", told(error))
+    draw(run_dir, None if divided else model, datamodule, chosen[0].trace, chosen[0].formats)
 
 
 def draw(
@@ -110,17 +105,39 @@ def draw(
     trace: Trace | None = None,
     formats: Sequence[str] = ("png",),
 ) -> None:
-    """The pictures that the folder holds something of, and where there is a `model`, what it draws itself."""
+    """The pictures that the folder holds something of, and where there is a `model`, what it draws itself.
+
+    What cannot be measured, drawn or written costs a warning, not the others.
+    """
     folder = run_dir / "figures"
-    if isinstance(model, SupervisedModule) and isinstance(datamodule, SupervisedDataModule):
-        album.keep(folder, album.measure(Seen.of(model, datamodule, trace or Trace())))
-        write_whole(folder / "captions.json", json.dumps(album.captions(), indent=2, ensure_ascii=False) + "\n")
-    for name, figure in album.draw(run_dir):
-        save(folder, name, figure, formats)
+    with costs_a_warning():
+        if isinstance(model, SupervisedModule) and isinstance(datamodule, SupervisedDataModule):
+            album.keep(folder, album.measure(Seen.of(model, datamodule, trace or Trace())))
+            write_whole(folder / "captions.json", json.dumps(album.captions(), indent=2, ensure_ascii=False) + "\n")
+    with costs_a_warning():
+        save_all(folder, album.draw(run_dir), formats)
     if model is not None:
-        with style():
-            for name, figure in abilities.figures(model, datamodule):
-                save(folder, name, figure, formats)
+        with style(), costs_a_warning():
+            save_all(folder, abilities.figures(model, datamodule), formats)
+
+
+def save_all(folder: Path, figures: Iterable[tuple[str, Any]], formats: Sequence[str]) -> None:
+    for name, figure in figures:
+        with costs_a_warning(f" {name}"):
+            save(folder, name, figure, formats)
+
+
+@contextmanager
+def costs_a_warning(which: str = "s, or not all") -> Iterator[None]:
+    """Whatever goes wrong with pictures: the run has been."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
+            reason = told(error)
+        else:
+            reason = shown(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}", 500)
+        log.warning("WARNING: no figure%s: %s", which, reason)
 
 
 def trace_in(checkpoint: Mapping[str, Any]) -> Trace:

@@ -20,7 +20,7 @@ from optuna.trial import Trial, TrialState
 from tqdm import tqdm
 
 from kindling import report
-from kindling.config.quoting import quoted
+from kindling.config.quoting import override, quoted
 from kindling.config.sources import split
 from kindling.config.sweep_record import Record
 from kindling.errors import UserError, did_you_mean, some
@@ -58,7 +58,7 @@ class Sweep:
         """
         jobs = f"{self.record.n_trials} job{'s' * (self.record.n_trials != 1)}"
         self.say(f"{self.folder}: {jobs}, {self.queue.count_done()} of them done")
-        go_on = shlex.join(["python", "train.py", "-m", *self.flags, f"sweep.resume={self.folder}"])
+        go_on = shlex.join(["python", "train.py", "-m", *self.flags, override("sweep.resume", str(self.folder))])
         try:
             with self.queue.working(), exit_codes():
                 for number, error in self.ended():

@@ -11,6 +11,7 @@ from kindling.data.tabular import TabularDataModule
 from kindling.data.tasks import Binary, Multiclass, Multilabel
 from kindling.models.base import SupervisedModule
 from kindling.models.predictor import probabilities
+from kindling.population.model import Population
 
 ROWS = 200
 FEATURES = 20  # columns
@@ -21,12 +22,14 @@ def worst_predictions(model: Any, data: Any, split: Any, num_rows: int = ROWS) -
     others the surest first; of values those with the largest `error` first.
 
     An input is a picture (C, H, W) as it is kept, a Tensor, in the column `image`, or its first features. None where
-    the model or the data are not Kindling's own.
+    the model or the data are not Kindling's own. Of a population they are those of its best member.
     """
     from kindling.pictures.seen import predict
 
     if not (isinstance(model, SupervisedModule) and isinstance(data, SupervisedDataModule)):
         return None
+    if isinstance(model, Population):
+        model = model.member(model.best_member)
     training = model.training
     predictions, y = predict(model.eval(), data.batches(split))  # without dropout
     model.train(training)

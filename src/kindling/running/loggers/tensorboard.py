@@ -1,7 +1,9 @@
 """TensorBoard: the course of a run, and what it leaves, in its folder."""
 
+import io
 import logging
 import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from kindling.data.supervised import SupervisedDataModule
 from kindling.errors import shown
+from kindling.population.model import Population
 
 if TYPE_CHECKING:
     from kindling.config.asked import Asked
@@ -66,16 +69,20 @@ class TensorBoard(TensorBoardLogger):
             self.add_graph(parts)
 
     def add_graph(self, parts: "Parts") -> None:
-        """Of the model, where there is an input to follow through it."""
-        example = example_of(parts.model, parts.datamodule)
+        """Of the model, where there is an input to follow through it; of a population, of its best member."""
+        model = parts.model
+        if isinstance(model, Population):
+            model = model.member(model.best_member)
+            model.trainer = parts.trainer  # for which a tracer asks
+        example = example_of(model, parts.datamodule)
         if not isinstance(example, Tensor | tuple):
             return
         try:
-            with warnings.catch_warnings(), torch.no_grad():
+            with warnings.catch_warnings(), torch.no_grad(), redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")  # of what depends on values; and of the model's trainer
-                self.experiment.add_graph(Forward(parts.model), example)
+                self.experiment.add_graph(Forward(model), example)
         except Exception as error:  # whatever a tracer makes of a model
-            log.info(f"TensorBoard has no graph of {type(parts.model).__name__}: {shown(str(error))}")
+            log.info(f"TensorBoard has no graph of {type(model).__name__}: {shown(str(error))}")
 
     def finalize(self, status: str) -> None:
         """Not yet: Lightning says so after training, and again after the test."""

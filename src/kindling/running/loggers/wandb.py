@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kindling.config.asked import within_sweep
+from kindling.errors import UserError
 from kindling.process import rank
 from kindling.running.loggers.limit import within
 from kindling.running.loggers.wandb_run import Wandb
@@ -57,7 +58,10 @@ def wandb_logger(
         silent=True, console="off", init_timeout=6, finish_timeout=finish_timeout, finish_timeout_raises=True
     )
     arguments = {"dir": save_dir, "project": project, "id": run_id, "resume": "allow", "settings": settings, **kwargs}
-    run = started(wandb, mode, arguments) if rank() == 0 else None
+    try:
+        run = started(wandb, mode, arguments) if rank() == 0 else None
+    except wandb.UsageError as error:  # such as a project with a slash in its name
+        raise UserError(f"logger.wandb: {error}") from None
     return Wandb(histograms, model, experiment=run, save_dir=save_dir, project=project, id=run_id)
 
 
