@@ -85,9 +85,10 @@ def measure(seen: "Seen") -> "dict[str, Found]":
     """What each picture is drawn from, by its name."""
     seen.model.eval()  # after a test it is as it was before: in training, where dropout draws
     found = {}
-    for name, picture in {"learning_curves": curves, **PICTURES}.items():
+    by_name = {"learning_curves": curves.measure, **{name: picture.measure for name, picture in PICTURES.items()}}
+    for name, measured in by_name.items():
         try:
-            arrays = picture.measure(seen)
+            arrays = measured(seen)
         except Exception as error:  # a model may answer with anything; the other pictures are measured
             reason = shown(f"{type(error).__name__}: {error}", 300)
             log.warning("WARNING: there is no picture %s: it cannot be measured (%s)", name, reason)
