@@ -107,6 +107,7 @@ def wandb_logger(
         model: keep the best checkpoint as an artifact.
     """
     import wandb
+    import wandb.errors
 
     set_up(wandb)
     mode = kwargs.pop("mode", None) or os.environ.get("WANDB_MODE") or chosen_by_command(wandb)
@@ -124,7 +125,7 @@ def wandb_logger(
     arguments = {"dir": save_dir, "project": project, "id": run_id, "resume": "allow", "settings": settings, **kwargs}
     try:
         run = started(wandb, mode, arguments) if rank() == 0 else None
-    except wandb.UsageError as error:  # such as a project with a slash in its name
+    except wandb.errors.UsageError as error:  # such as a project with a slash in its name
         raise UserError(f"logger.wandb: {error}") from None
     return Wandb(histograms, model, experiment=run, save_dir=save_dir, project=project, id=run_id)
 
