@@ -2,8 +2,10 @@
 
 import io
 import logging
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WORDS = {"test": "test", "val": "validation"}
 MOST_BYTES = 5_000_000  # of data.npz, packed
 MOST_UNPACKED = 2**26  # bytes of one array that is read
 
@@ -75,26 +78,30 @@ PICTURES: Mapping[str, Picture] = {  # in the order in which they are shown
 }
 
 
-def captions() -> dict[str, str]:
-    """What one sees in each picture, and how to read it, by its name."""
+def captions(split: str = "test") -> dict[str, str]:
+    """What one sees in each picture of those rows, and how to read it, by its name."""
     modules = {"learning_curves": curves, **PICTURES}
-    return {name: str(said) for name, module in modules.items() if (said := getattr(module, "SAYS", ""))}
+    said = {name: str(getattr(module, "SAYS", "")) for name, module in modules.items()}
+    return {name: re.sub(r"\btest (?=row|image)", f"{WORDS[split]} ", text) for name, text in said.items() if text}
 
 
 def measure(seen: "Seen") -> "dict[str, Found]":
     """What each picture is drawn from, by its name."""
     seen.model.eval()  # after a test it is as it was before: in training, where dropout draws
     found = {}
-    by_name = {"learning_curves": curves.measure, **{name: picture.measure for name, picture in PICTURES.items()}}
-    for name, measured in by_name.items():
+    measures: Mapping[str, Callable[[Seen], Found | None]] = {
+        "learning_curves": curves.measure,
+        **{name: picture.measure for name, picture in PICTURES.items()},
+    }
+    for name, measure_one in measures.items():
         try:
-            arrays = measured(seen)
+            arrays = measure_one(seen)
         except Exception as error:  # a model may answer with anything; the other pictures are measured
             reason = shown(f"{type(error).__name__}: {error}", 300)
             log.warning("WARNING: there is no picture %s: it cannot be measured (%s)", name, reason)
             continue
         if arrays:
-            found[name] = arrays
+            found[name] = arrays if seen.split == "test" else {**arrays, "split": np.array(WORDS[seen.split])}
     return found
 
 
@@ -158,7 +165,9 @@ def draw_one(name: str, run_dir: Path, found: "Found | None", about: About) -> F
     """None where the folder has nothing of it."""
     try:
         if name != "learning_curves":
-            return None if found is None else PICTURES[name].draw(found, about)
+            if found is None:
+                return None
+            return PICTURES[name].draw(found, replace(about, split=str(found.get("split", about.split))))
         if not (run_dir / "metrics.csv").exists():
             return None
         return curves.draw(pd.read_csv(io.StringIO(read_course(run_dir))), found or {}, about)
