@@ -1,5 +1,6 @@
 """Pictures of classes, of images and of the features of a table: that their numbers are right, and can be read."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.text import Text
 from PIL import Image
 from sklearn import metrics
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from figure_texts import text_problems
 from kindling import compose, train
+from kindling.data.images import Digits
 from kindling.figure import Figure, short, style
 from kindling.pictures import (
     album,
@@ -383,3 +386,20 @@ def test_large_images_are_kept_small() -> None:
     picture = torch.rand(3, 500, 1000)
     assert mistakes.smaller(picture).shape == (3, 64, 128)
     assert mistakes.smaller(picture).mean() == pytest.approx(picture.mean().item(), abs=0.01)
+
+
+def test_test_rows_that_are_left_alone_are_in_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def batches(self: Digits, split: Any) -> Any:
+        assert str(split) != "test"
+        return as_it_was(self, split)
+
+    as_it_was = Digits.batches
+    monkeypatch.setattr(Digits, "batches", batches)
+    done = train(compose(["data=digits", "trainer.max_epochs=1", "test=false", f"run_dir={tmp_path / 'run'}"]))
+    found = album.read(done.folder / "figures")["confusion"]
+    assert found["counts"].sum() == done.summary["data"]["sizes"]["val"]
+    right = np.diag(found["counts"]).sum() / found["counts"].sum()
+    assert right == pytest.approx(done.metrics["val/acc"].iloc[-1])
+    for name, figure in album.draw(done.folder):
+        assert not re.search(r"\btest\b", "\n".join(text.get_text() for text in figure.findobj(Text))), name
+    assert "test" not in (done.folder / "figures" / "captions.json").read_text().replace("greatest", "")

@@ -16,6 +16,7 @@ class About:
     Args:
         best: epochs after which the best weights were saved, where that is known.
         in_steps: whether the run was counted in optimizer steps, `trainer.max_epochs=-1`.
+        split: of the rows of which the picture is.
     """
 
     model: str
@@ -27,6 +28,7 @@ class About:
     best: float | None = None
     same_rows: bool = False
     in_steps: bool = False
+    split: str = "test"
 
     @classmethod
     def of(cls, folder: Path) -> "About":

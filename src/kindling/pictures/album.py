@@ -2,8 +2,10 @@
 
 import io
 import logging
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WORDS = {"test": "test", "val": "validation"}
 MOST_BYTES = 5_000_000  # of data.npz, packed
 MOST_UNPACKED = 2**26  # bytes of one array that is read
 
@@ -76,9 +79,10 @@ PICTURES: Mapping[str, Picture] = {  # in the order in which they are shown
 MODULES: Mapping[str, Any] = {"learning_curves": curves, **PICTURES}  # the first is drawn from metrics.csv too
 
 
-def captions() -> dict[str, str]:
-    """What one sees in each picture, and how to read it, by its name."""
-    return {name: str(said) for name, module in MODULES.items() if (said := getattr(module, "SAYS", ""))}
+def captions(split: str = "test") -> dict[str, str]:
+    """What one sees in each picture of those rows, and how to read it, by its name."""
+    said = {name: str(getattr(module, "SAYS", "")) for name, module in MODULES.items()}
+    return {name: re.sub(r"\btest (?=row|image)", f"{WORDS[split]} ", text) for name, text in said.items() if text}
 
 
 def measure(seen: "Seen") -> "dict[str, Found]":
@@ -93,7 +97,7 @@ def measure(seen: "Seen") -> "dict[str, Found]":
             log.warning("WARNING: there is no picture %s: it cannot be measured (%s)", name, reason)
             continue
         if arrays:
-            found[name] = arrays
+            found[name] = arrays if seen.split == "test" else {**arrays, "split": np.array(WORDS[seen.split])}
     return found
 
 
@@ -141,11 +145,13 @@ def draw(run_dir: Path) -> Iterator[tuple[str, Figure]]:
     about, found, problems = About.of(run_dir), read(run_dir / "figures"), []
     for name in MODULES:
         try:
-            figure = draw_one(name, run_dir, found.get(name), about)
+            with style():
+                figure = draw_one(name, run_dir, found.get(name), about)
         except UserError as error:
             problems.append(str(error))
             continue
         if figure is not None:
+            figure.caption(about.caption)
             yield name, figure
     if problems:
         raise UserError("\n".join(problems))
@@ -155,30 +161,15 @@ def draw_one(name: str, run_dir: Path, found: "Found | None", about: About) -> F
     """None where the folder has nothing of it."""
     try:
         if name != "learning_curves":
-            return None if found is None else drawn(PICTURES[name], found, about)
+            if found is None:
+                return None
+            return PICTURES[name].draw(found, replace(about, split=str(found.get("split", about.split))))
         if not (run_dir / "metrics.csv").exists():
             return None
-        return learning_curves(pd.read_csv(io.StringIO(read_course(run_dir))), found or {}, about)
+        return curves.draw(pd.read_csv(io.StringIO(read_course(run_dir))), found or {}, about)
     except UserError:
         raise
     except Exception as error:  # a file that was made up, or predictions that are not finite
         of = "metrics.csv" if found is None else "figures/data.npz"
         reason = shown(f"{type(error).__name__}: {error}")
         raise UserError(f"{run_dir}/{of}: of {name} nothing can be drawn ({reason})") from error
-
-
-def drawn(picture: Picture, found: "Found", about: About) -> Figure:
-    """In the style of all, with what it is of below."""
-    with style():
-        figure = picture.draw(found, about)
-        figure.caption(about.caption)
-    return figure
-
-
-def learning_curves(course: pd.DataFrame, found: "Found", about: About) -> Figure | None:
-    """Likewise; None where there is nothing to draw."""
-    with style():
-        figure = curves.draw(course, found, about)
-        if figure is not None:
-            figure.caption(about.caption)
-    return figure

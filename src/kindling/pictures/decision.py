@@ -26,7 +26,7 @@ def measure(seen: Seen) -> Found | None:
     for moment in (0.0, 0.5) if seen.trace.moments else ():
         with seen.at(moment):
             surfaces.append(plane.surface(seen.model, lines))
-            taken.append(predict(seen.model, seen.data.batches("test"))[0].numpy()[kept] > 0.5)
+            taken.append(predict(seen.model, seen.data.batches(seen.split))[0].numpy()[kept] > 0.5)
         steps.append(seen.trace.step(moment))
     surfaces.append(plane.surface(seen.model, lines))
     taken.append(seen.tested[0].numpy()[kept] > 0.5)

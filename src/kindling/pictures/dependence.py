@@ -142,7 +142,7 @@ def bars(axes: Axes, categories: list[str], mean: np.ndarray, rows: np.ndarray, 
     names = [f"{short(name, 16)} ({count:,})" for name, count in zip(categories, rows, strict=True)]
     axes.set_yticks(places, names)
     axes.set_ylim(len(categories) - 0.4, -0.6)
-    axes.set_ylabel("category (test rows)")
+    axes.set_ylabel("category (rows)")
     axes.grid(axis="y", visible=False)
     axes.locator_params(axis="x", nbins=4)
     axes.xaxis.set_major_formatter(PLAIN)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kindling.data.splits import SplitName
 from kindling.data.supervised import SupervisedDataModule
 from kindling.data.tabular import TabularDataModule
 from kindling.models.base import SupervisedModule
@@ -57,14 +58,14 @@ class Features:
     y: Tensor
 
     @classmethod
-    def of(cls, model: SupervisedModule, data: SupervisedDataModule) -> "Features | None":
+    def of(cls, model: SupervisedModule, data: SupervisedDataModule, split: SplitName = "test") -> "Features | None":
         if len(data.row_shape) != 1 or data.state_dict()["tokens"]:
             return None
         every = features_of(data)
         if len(every) > MOST_FEATURES:
             return None
         parts: list[Any] = []
-        for x, y, *_ in data.batches("test"):
+        for x, y, *_ in data.batches(split):
             parts.append((placed(x, model), y.to(next(model.parameters()).device)))
             if sum(len(x) for x, _ in parts) >= MOST_ROWS:
                 break

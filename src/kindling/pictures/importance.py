@@ -43,6 +43,6 @@ def draw(found: Found, about: About) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("rise of the loss when the feature is shuffled")
     which = f"{len(names)} of {total:,} features" if total > len(names) else "all features"
-    axes.set_title(f"loss of {rows:,} test rows: {float(found['base']):.3g}; {which}")
+    axes.set_title(f"loss of {rows:,} {about.split} rows: {float(found['base']):.3g}; {which}")
     axes.legend(loc="lower right")
     return figure

@@ -67,6 +67,6 @@ def draw(found: Found, about: About) -> Figure:
     margin.tick_params(length=0)
     margin.spines[:].set_visible(False)
     margin.set_ylabel("average precision (chance)", color=GREY)
-    axes.set_xlabel(f"test rows, of {rows:,}")
+    axes.set_xlabel(f"{about.split} rows, of {rows:,}")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure

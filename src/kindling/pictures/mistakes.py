@@ -26,7 +26,7 @@ def measure(seen: Seen) -> Found | None:
     if not isinstance(task, Binary | Multiclass) or len(seen.data.row_shape) != 3:
         return None
     predictions, y = probabilities(task, seen.tested[0]), seen.tested[1]
-    pictures = {row: seen.data.raw_row("test", row) for row in worst(predictions, y)}
+    pictures = {row: seen.data.raw_row(seen.split, row) for row in worst(predictions, y)}
     return shown(predictions, y, pictures, seen.classes, seen.data.greys) if pictures else None
 
 
@@ -65,7 +65,7 @@ def draw(found: Found, about: About) -> Figure:
     sheet.draw(figure.subplots(), titles, cmap=str(found["greys"]))
     wrong, total = found["counts"]
     which = "all" if wrong == len(pictures) else f"the {len(pictures)} surest of"
-    figure.suptitle(f"{which} {wrong:,} mistakes in {total:,} test rows: what was predicted, and what is true")
+    figure.suptitle(f"{which} {wrong:,} mistakes in {total:,} {about.split} rows: what was predicted, and what is true")
     return figure
 
 

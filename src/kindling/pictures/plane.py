@@ -46,7 +46,7 @@ def chosen(seen: Seen) -> np.ndarray:
 
 def rows(seen: Seen) -> Tensor:
     """The chosen ones as the model sees them, (N, 2)."""
-    return torch.cat([x for x, *_ in seen.data.batches("test")]).cpu().double()[chosen(seen)]
+    return torch.cat([x for x, *_ in seen.data.batches(seen.split)]).cpu().double()[chosen(seen)]
 
 
 def lines(x: Tensor) -> list[Tensor]:

@@ -59,7 +59,9 @@ def draw(found: Found, about: About) -> Figure:
     above.scatter(mean[used], share, 15 + 85 * rows[used] / rows.max(), BLUE, zorder=3, label="measured, by rows")
     what = f"share that is {name}" if name else "share that is right"
     above.set(ylabel=what, ylim=(-0.02, 1.02))
-    figure.suptitle(f"expected calibration error {float(found['error']):.3g} ({rows.sum():,} test rows, {BINS} bins)")
+    figure.suptitle(
+        f"expected calibration error {float(found['error']):.3g} ({rows.sum():,} {about.split} rows, {BINS} bins)"
+    )
     above.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     histogram(below, rows)
     chance = 1 / int(found["outcomes"])
@@ -67,7 +69,9 @@ def draw(found: Found, about: About) -> Figure:
         below.axvline(chance, color=GREY, linestyle=":", label="chance")
     below.axvline(rows @ mean / rows.sum(), color=VERMILLION, label="mean probability")
     below.axvline(hits.sum() / rows.sum(), color=BLACK, linestyle="--", label=what)
-    below.set(xlabel=f"probability given to {name or 'the predicted class'}", ylabel="test rows", xlim=(-0.02, 1.02))
+    below.set(
+        xlabel=f"probability given to {name or 'the predicted class'}", ylabel=f"{about.split} rows", xlim=(-0.02, 1.02)
+    )
     below.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.45))
     return figure
 

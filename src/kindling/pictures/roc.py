@@ -67,7 +67,7 @@ def draw(found: Found, about: About) -> Figure:
     average = float(found["average_precision"])
     right.step(*found["precision"], where="post", color=BLUE, label=f"model: average precision {average:.3f}")
     right.set(xlabel=f"share of {positive} found\n(recall)", ylabel=f"share right of those called {positive}")
-    right.set_title(f"precision against recall ({rows[1]:,} of {rows.sum():,} test rows)")
+    right.set_title(f"precision against recall ({rows[1]:,} of {rows.sum():,} {about.split} rows)")
     mark(left, false, recall)
     if int(found["called"]):  # else there is no precision
         mark(right, recall, precision)

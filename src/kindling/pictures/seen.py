@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kindling.data.splits import SplitName
 from kindling.data.supervised import SupervisedDataModule
 from kindling.models.base import SupervisedModule
 from kindling.pictures.features import Features, placed
@@ -20,29 +21,30 @@ Found = dict[str, np.ndarray]  # what a picture is drawn from
 
 @dataclass
 class Seen:
-    """All pictures are of the test split, but for those that say otherwise."""
+    """All pictures are of the rows of `split`, test or val, but for those that say otherwise."""
 
     model: SupervisedModule
     data: SupervisedDataModule
     trace: Trace = field(default_factory=Trace)
+    split: SplitName = "test"  # val, where the test rows are left alone
     population: Population | None = None  # of which the model is the best member
 
     @classmethod
-    def of(cls, model: SupervisedModule, data: SupervisedDataModule, trace: Trace) -> "Seen":
+    def of(cls, model: SupervisedModule, data: SupervisedDataModule, trace: Trace, split: SplitName = "test") -> "Seen":
         model.eval()  # no dropout, and statistics of batches stay as they are
         if isinstance(model, Population):
-            return cls(model.member(model.best_member), data, trace, model)
-        return cls(model, data, trace)
+            return cls(model.member(model.best_member), data, trace, split, model)
+        return cls(model, data, trace, split)
 
     @cached_property
     def tested(self) -> tuple[Tensor, Tensor]:
-        """Predictions (N, ...) of the test rows in their order, and what is true of them."""
-        return predict(self.model, self.data.batches("test"))
+        """Predictions (N, ...) of the rows in their order, and what is true of them."""
+        return predict(self.model, self.data.batches(self.split))
 
     @cached_property
     def features(self) -> Features | None:
         """Those of a table, and what they are worth to the model; None where the data are no table."""
-        return Features.of(self.model, self.data)
+        return Features.of(self.model, self.data, self.split)
 
     @property
     def classes(self) -> list[str]:

@@ -23,7 +23,7 @@ def measure(seen: Seen) -> Found | None:
     worst = right[right < 1].sort_values(kind="stable").index[:MOST]
     if not len(worst):
         return None
-    lines, kept, batches = plane.lines(plane.rows(seen)), plane.chosen(seen), list(seen.data.batches("test"))
+    lines, kept, batches = plane.lines(plane.rows(seen)), plane.chosen(seen), list(seen.data.batches(seen.split))
     members = [seen.population.member(place).eval() for place in worst]
     return {
         **plane.measure(seen),

@@ -10,9 +10,11 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig
 
 from kindling import abilities
 from kindling.data.base import InMemoryDataModule
+from kindling.data.splits import SplitName
 from kindling.data.supervised import SupervisedDataModule
 from kindling.errors import OF_THE_MACHINE, UserError, shown, told
 from kindling.figure import FORMATS, save, style
@@ -89,13 +91,13 @@ def scores_before(trainer: L.Trainer, model: SupervisedModule) -> dict[str, floa
     return {name: float(value) for name, value in metrics.compute().items()}
 
 
-def draw_of_run(run_dir: Path, trainer: L.Trainer, model: L.LightningModule, datamodule: Any) -> None:
+def draw_of_run(run_dir: Path, trainer: L.Trainer, model: L.LightningModule, datamodule: Any, split: SplitName) -> None:
     """After the test, where the run has Figures among its callbacks; none of them can cost the run."""
     chosen = of_kind(trainer, Figures)
     if not chosen or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     divided = isinstance(trainer.strategy, DIVIDED)  # one process alone cannot run it
-    draw(run_dir, None if divided else model, datamodule, chosen[0].trace, chosen[0].formats)
+    draw(run_dir, None if divided else model, datamodule, chosen[0].trace, chosen[0].formats, split)
 
 
 def draw(
@@ -104,16 +106,19 @@ def draw(
     datamodule: Any = None,
     trace: Trace | None = None,
     formats: Sequence[str] = ("png",),
+    split: SplitName = "test",
 ) -> None:
     """The pictures that the folder holds something of, and where there is a `model`, what it draws itself.
+    They are of the rows of `split`, test or val.
 
     What cannot be measured, drawn or written costs a warning, not the others.
     """
     folder = run_dir / "figures"
     with costs_a_warning():
         if isinstance(model, SupervisedModule) and isinstance(datamodule, SupervisedDataModule):
-            album.keep(folder, album.measure(Seen.of(model, datamodule, trace or Trace())))
-            write_whole(folder / "captions.json", json.dumps(album.captions(), indent=2, ensure_ascii=False) + "\n")
+            album.keep(folder, album.measure(Seen.of(model, datamodule, trace or Trace(), split)))
+            captions = json.dumps(album.captions(split), indent=2, ensure_ascii=False)
+            write_whole(folder / "captions.json", captions + "\n")
     with costs_a_warning():
         save_all(folder, album.draw(run_dir), formats)
     if model is not None:
@@ -138,6 +143,11 @@ def costs_a_warning(which: str = "s, or not all") -> Iterator[None]:
         else:
             reason = shown(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}", 500)
         log.warning("WARNING: no figure%s: %s", which, reason)
+
+
+def split_of(cfg: DictConfig) -> SplitName:
+    """Of which rows the pictures are: test=false leaves those of the test alone."""
+    return "test" if cfg.test else "val"
 
 
 def trace_in(checkpoint: Mapping[str, Any]) -> Trace:

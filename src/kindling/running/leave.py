@@ -21,7 +21,7 @@ def leave(cfg: DictConfig, parts: Parts, draw: bool) -> None:
     """The pictures of the run, where it draws any; its page, which shows them; and to its loggers all of that."""
     run_dir = Path(cfg.run_dir)
     if draw and rank() == 0:
-        figures.draw_of_run(run_dir, parts.trainer, parts.model, parts.datamodule)
+        figures.draw_of_run(run_dir, parts.trainer, parts.model, parts.datamodule, figures.split_of(cfg))
     leave_page(cfg)
     hand_over(run_dir, parts)
 

@@ -219,6 +219,7 @@ def draw_best(folder: Path) -> None:
             # A model that may not be opened unasked; and what the data say of themselves, the jobs have said already.
             with suppress(UserError), no_less_than(logging.ERROR, "kindling"):
                 run = Run(run_dir)
-                figures.draw(run_dir, run.model, run.datamodule, figures.trace_in(run.content))
+                split = figures.split_of(run.cfg)
+                figures.draw(run_dir, run.model, run.datamodule, figures.trace_in(run.content), split=split)
             if (run_dir / "report.html").exists():
                 report.write_run(run_dir)  # with them

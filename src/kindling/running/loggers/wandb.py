@@ -43,6 +43,7 @@ def wandb_logger(
         model: keep the best checkpoint as an artifact.
     """
     import wandb
+    import wandb.errors
 
     set_up(wandb)
     mode = kwargs.pop("mode", None) or os.environ.get("WANDB_MODE") or chosen_by_command(wandb)
