@@ -403,3 +403,13 @@ def test_test_rows_that_are_left_alone_are_in_no_picture(tmp_path: Path, monkeyp
     for name, figure in album.draw(done.folder):
         assert not re.search(r"\btest\b", "\n".join(text.get_text() for text in figure.findobj(Text))), name
     assert "test" not in (done.folder / "figures" / "captions.json").read_text().replace("greatest", "")
+
+
+def test_a_population_without_a_test_has_no_picture_of_its_members(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["model=xor", "population=2", "trainer.max_epochs=1", "test=false", f"run_dir={tmp_path / 'run'}"]
+    figures = train(compose(words)).folder / "figures"
+    assert (figures / "decision.png").exists()
+    assert not (figures / "members.png").exists()
+    assert not [record for record in caplog.records if "WARNING: " in record.getMessage()]

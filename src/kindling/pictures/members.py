@@ -23,7 +23,7 @@ STRIP = 40  # members, up to which each is drawn as a point too
 
 
 def measure(seen: Seen) -> Found | None:
-    if seen.population is None:
+    if seen.population is None or seen.population.tested.empty:  # whose members only the test tells apart
         return None
     table = seen.population.tested
     found = {str(name): table[name].to_numpy() for name in table.columns}
