@@ -90,7 +90,7 @@ def test_a_run_goes_on_where_nothing_can_be_printed(where: Callable[[], None], t
     assert forked(prepare, *XOR, *more, f"hydra.run.dir={tmp_path / 'run'}") == 0
     done = Finished(tmp_path / "run")
     assert done.summary["status"] == "completed"
-    assert len((done.folder / "train.log").read_text().splitlines()) == 8
+    assert len((done.folder / "train.log").read_text().splitlines()) == 13
     assert said.read_text() == ""
 
 
