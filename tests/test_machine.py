@@ -351,5 +351,5 @@ def test_a_run_says_nothing_of_the_machine(tmp_path: Path) -> None:
     settings = {name: value for machine in MACHINES.values() for name, value in machine.items()}
     done = in_checkout(checkout_with_spaces(tmp_path), settings, "train.py", *XOR)
     assert (done.returncode, done.stderr) == (0, "")
-    words = ["xor", "lr", "epoch", "epoch", "epoch", "tested", "test/acc"]
-    assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == words
+    begun, ended = ["xor", "in", "lr", "val/loss"], ["tested", "test/acc", "3", "files:", "evaluate:", "train"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [*begun, "epoch", "epoch", "epoch", *ended]
