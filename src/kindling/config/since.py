@@ -35,4 +35,5 @@ def is_default(target: str, name: str, value: Any) -> bool:
     makers = [vars(cls).get("__init__") for cls in found.__mro__] if inspect.isclass(found) else [found]
     taken = [inspect.signature(make).parameters for make in makers if callable(make)]
     default = next((parameters[name].default for parameters in taken if name in parameters), inspect.Parameter.empty)
+    default = list(default) if isinstance(default, tuple) else default  # YAML has no tuples
     return bool(default == value) and isinstance(default, bool) is isinstance(value, bool)

@@ -27,6 +27,7 @@ DEFINED_IN: dict[str, type | tuple[type, ...]] = {
     "kindling.callbacks": Callback,
     "kindling.running.callbacks": Callback,
     "kindling.running.figures": Callback,
+    "kindling.running.progress": Callback,
     "kindling.checkpoints.last": Callback,
     "kindling.running.loggers": Logger,
     "torch.nn.modules": nn.Module,
