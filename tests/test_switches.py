@@ -35,7 +35,7 @@ def test_weights_are_measured_as_evaluate_measures_them(parts: list[str], run: C
     assert measured.summary["ended"] == {"early": False, "reason": "train=false"}
     assert not (measured.folder / "checkpoints").exists()
     assert not (measured.folder / "figures" / "learning_curves.png").exists()
-    assert "(not trained)" in (measured.folder / "train.log").read_text()
+    assert "\nnot trained\n" in (measured.folder / "train.log").read_text()
 
 
 def test_other_data_are_prepared_as_the_weights_have_learned(
