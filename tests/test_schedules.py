@@ -185,3 +185,4 @@ def test_what_a_base_takes_by_default_is_no_change() -> None:
     assert is_default("kindling.data.images.Digits", "num_folds", 5)
     assert not is_default("kindling.data.images.Digits", "num_folds", 6)
     assert not is_default("kindling.data.images.Digits", "seed", False)
+    assert is_default("kindling.running.figures.Figures", "format", ["png"])  # a tuple in its signature

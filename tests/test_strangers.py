@@ -423,7 +423,7 @@ def test_a_report_holds_no_formulas_and_no_control_characters(tmp_path: Path) ->
     assert rows[1] == rows[4] == "0,completed,'=1+1,0.5,1.0,2.0,,,"
     for text in (lines, *((folder / name).read_text() for name in ("table.csv", "table.md", "report.html"))):
         assert text.replace("\n", "").isprintable()
-    assert (folder / "figures" / "parameters.png").exists()
+    assert list((folder / "figures").glob("parameter_*.png"))
 
 
 @pytest.mark.parametrize("name", ["table.csv", "figures", "0", "report.html.tmp", ".report.lock", "journal.log"])

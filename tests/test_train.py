@@ -327,7 +327,9 @@ def test_the_command_line_prints_no_noise(cli: Cli, tmp_path: Path) -> None:
     done = cli("model=xor", "trainer.max_epochs=2", "trainer=cpu")
     assert done.returncode == 0
     assert done.stderr == ""
-    headline, place, outlook, scores, *epochs, remark, result, length, folder, evaluate, go_on = done.stdout.splitlines()
+    headline, place, outlook, scores, *epochs, remark, result, length, folder, evaluate, go_on = (
+        done.stdout.splitlines()
+    )
     assert headline == "xor on xor (in memory: 4 / 4 / 4, the same rows), 17 parameters, cpu"
     assert place == f"in {tmp_path / 'run'}"
     assert outlook == "lr 0.004 to 0.1 to 0, one_cycle; 1 epoch = 100 passes"
