@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pandas as pd
 import pytest
+import yaml
 
 from conftest import ROOT
 from kindling import compose, train
@@ -66,6 +67,18 @@ def predict(outputs: Path, folder: Path) -> None:
     text = python("scripts/predict.py", outputs / "digits", "--output", folder / "predictions.csv")
     assert text == f"179 predictions in {folder / 'predictions.csv'}\n"
     assert len(pd.read_csv(folder / "predictions.csv")) == 179
+
+
+def plot(outputs: Path, folder: Path) -> None:
+    python("scripts/plot.py", outputs / "xor", "--only", "decision", "--format", "svg", "--output", folder)
+    assert [file.name for file in folder.iterdir()] == ["decision.svg"]
+
+
+def wandb_sweep(outputs: Path, folder: Path) -> None:
+    printed = python("scripts/wandb_sweep.py", "sweep=random", "model=xor", "optimizer.lr=tag(log,interval(1e-3,1e-1))")
+    swept = yaml.safe_load(printed)
+    assert (swept["program"], swept["method"]) == ("train.py", "random")
+    assert swept["parameters"] == {"optimizer.lr": {"distribution": "log_uniform_values", "min": 1e-3, "max": 1e-1}}
 
 
 def play(outputs: Path, folder: Path) -> None:
