@@ -84,11 +84,15 @@ def wandb_sweep(outputs: Path, folder: Path) -> None:
 def play(outputs: Path, folder: Path) -> None:
     command = [sys.executable, "scripts/play.py", str(outputs / "xor")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        (address,) = re.findall(r"^(http://127\.0\.0\.1:\d+/)  \(Ctrl-C ends it\)$", process.stdout.readline().rstrip())
-        with urlopen(address, timeout=60) as page:
-            assert b"<title>Play</title>" in page.read()
-        process.send_signal(signal.SIGINT)
-        assert (process.wait(60), process.stderr.read()) == (130, "")
+        try:
+            line = process.stdout.readline().rstrip()
+            (address,) = re.findall(r"^(http://127\.0\.0\.1:\d+/)  \(Ctrl-C ends it\)$", line)
+            with urlopen(address, timeout=60) as page:
+                assert b"<title>Play</title>" in page.read()
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(60), process.stderr.read()) == (130, "")
+        finally:
+            process.kill()  # else the end of the block would wait for a server that goes on
 
 
 def export(outputs: Path, folder: Path) -> None:
