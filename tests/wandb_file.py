@@ -88,6 +88,8 @@ def records(path: Path) -> Iterator[bytes]:
             position += 2**15 - position % 2**15
             continue
         _, length, kind = struct.unpack("<IHB", content[position : position + 7])
+        if position + 7 + length > len(content):  # it is being written; `read` comes again
+            return
         parts.append(content[position + 7 : position + 7 + length])
         position += 7 + length
         if kind in (1, 4):  # a whole record, or the last part of one
