@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from kindling.folders import write_whole
-from kindling.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
+from kindling.palette import BLACK, BLUE, CYCLE, GREEN, GREY, VERMILLION
 from kindling.text import printable
 
 STAGES = {"training": BLUE, "validation": VERMILLION, "test": GREEN, "": BLACK}
@@ -24,7 +24,7 @@ STYLE = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.labelsize": 9,
-    "axes.prop_cycle": mpl.cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK]),  # type: ignore[attr-defined]
+    "axes.prop_cycle": mpl.cycler(color=CYCLE),  # type: ignore[attr-defined]
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 10,

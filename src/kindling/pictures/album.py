@@ -87,7 +87,6 @@ def captions(split: str = "test") -> dict[str, str]:
 
 def measure(seen: "Seen") -> "dict[str, Found]":
     """What each picture is drawn from, by its name."""
-    seen.model.eval()  # after a test it is as it was before: in training, where dropout draws
     found = {}
     for name, picture in MODULES.items():
         try:
@@ -145,13 +144,11 @@ def draw(run_dir: Path) -> Iterator[tuple[str, Figure]]:
     about, found, problems = About.of(run_dir), read(run_dir / "figures"), []
     for name in MODULES:
         try:
-            with style():
-                figure = draw_one(name, run_dir, found.get(name), about)
+            figure = draw_one(name, run_dir, found.get(name), about)
         except UserError as error:
             problems.append(str(error))
             continue
         if figure is not None:
-            figure.caption(about.caption)
             yield name, figure
     if problems:
         raise UserError("\n".join(problems))
@@ -161,15 +158,30 @@ def draw_one(name: str, run_dir: Path, found: "Found | None", about: About) -> F
     """None where the folder has nothing of it."""
     try:
         if name != "learning_curves":
-            if found is None:
-                return None
-            return PICTURES[name].draw(found, replace(about, split=str(found.get("split", about.split))))
+            return None if found is None else drawn(PICTURES[name], found, about)
         if not (run_dir / "metrics.csv").exists():
             return None
-        return curves.draw(pd.read_csv(io.StringIO(read_course(run_dir))), found or {}, about)
+        return learning_curves(pd.read_csv(io.StringIO(read_course(run_dir))), found or {}, about)
     except UserError:
         raise
     except Exception as error:  # a file that was made up, or predictions that are not finite
         of = "metrics.csv" if found is None else "figures/data.npz"
         reason = shown(f"{type(error).__name__}: {error}")
         raise UserError(f"{run_dir}/{of}: of {name} nothing can be drawn ({reason})") from error
+
+
+def drawn(picture: Picture, found: "Found", about: About) -> Figure:
+    """In the style of all, with the rows that were measured in its words and what it is of below."""
+    with style():
+        figure = picture.draw(found, replace(about, split=str(found.get("split", about.split))))
+        figure.caption(about.caption)
+    return figure
+
+
+def learning_curves(course: pd.DataFrame, found: "Found", about: About) -> Figure | None:
+    """Likewise, of metrics.csv; None where there is nothing to draw."""
+    with style():
+        figure = curves.draw(course, found, about)
+        if figure is not None:
+            figure.caption(about.caption)
+    return figure

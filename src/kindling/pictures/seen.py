@@ -31,7 +31,7 @@ class Seen:
 
     @classmethod
     def of(cls, model: SupervisedModule, data: SupervisedDataModule, trace: Trace, split: SplitName = "test") -> "Seen":
-        model.eval()  # no dropout, and statistics of batches stay as they are
+        model.eval()  # after a test it is as it was before, in training: no dropout, nor statistics of batches
         if isinstance(model, Population):
             return cls(model.member(model.best_member), data, trace, split, model)
         return cls(model, data, trace, split)

@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 
 from kindling.errors import UserError
 from kindling.figure import Figure, entries, plain, style
-from kindling.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
+from kindling.palette import CYCLE
 from kindling.pictures.course import panels_of
 from kindling.reopening.run import Run
 
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 COLUMNS = 3  # panels in a row
 
 
@@ -55,7 +54,7 @@ def compare(*runs: Run | str | Path) -> Figure:
 def curves_of(runs: list[Run]) -> dict[str, list[Curve]]:
     """By score."""
     panels: dict[str, list[Curve]] = {}
-    for run, colour, name in zip(runs, cycle(COLOURS), names(runs), strict=False):
+    for run, colour, name in zip(runs, cycle(CYCLE), names(runs), strict=False):
         course = run.metrics
         over = "step" if course["epoch"].duplicated().any() else "epoch"
         for panel in chain(*panels_of(course)):

@@ -12,11 +12,10 @@ from kindling.figure import Figure, style
 from kindling.models.base import SupervisedModule
 from kindling.models.predictor import probabilities
 from kindling.pictures import confusion as matrix
-from kindling.pictures import curves as course
 from kindling.pictures import first_layer
 from kindling.pictures.about import About
-from kindling.pictures.album import PICTURES, Picture, read
-from kindling.pictures.seen import Found, Seen, predict
+from kindling.pictures.album import PICTURES, drawn, learning_curves, read
+from kindling.pictures.seen import Seen, predict
 
 if TYPE_CHECKING:
     from kindling.reopening.run import Run
@@ -32,7 +31,7 @@ def confusion(run: "Run", split: SplitName) -> Figure:
         raise UserError(f"{run.path}: {what} has no classes to confuse; see predictions()")
     predictions, y = predict(run.model, run.datamodule.batches(split))
     predicted = probabilities(task, predictions).argmax(dim=1)
-    return drawn(run, matrix, matrix.counted(predicted, y, task.classes, split))
+    return drawn(matrix, matrix.counted(predicted, y, task.classes, split), About.of(run.folder))
 
 
 def picture(run: "Run", name: str) -> Figure:
@@ -45,15 +44,7 @@ def picture(run: "Run", name: str) -> Figure:
     if found is None:
         model, data = (type(part).__name__ for part in (run.model, run.described))
         raise UserError(f"{run.path}: there is no picture {name} of {model} on {data}")
-    return drawn(run, PICTURES[name], found)
-
-
-def drawn(run: "Run", picture: Picture, found: Found) -> Figure:
-    about = About.of(run.folder)
-    with style():
-        figure = picture.draw(found, about)
-        figure.caption(about.caption)
-    return figure
+    return drawn(PICTURES[name], found, About.of(run.folder))
 
 
 def is_own(run: "Run") -> bool:
@@ -64,12 +55,10 @@ def curves(run: "Run") -> Figure:
     """Raises:
     UserError: where nothing was logged while it learned.
     """
-    about, found = About.of(run.folder), read(run.folder / "figures").get("learning_curves", {})
-    with style():
-        figure = course.draw(run.metrics, found, about)
-        if figure is None:
-            raise UserError(f"{run.path}: has no learning curves, since nothing was logged while it learned")
-        figure.caption(about.caption)
+    found = read(run.folder / "figures").get("learning_curves", {})
+    figure = learning_curves(run.metrics, found, About.of(run.folder))
+    if figure is None:
+        raise UserError(f"{run.path}: has no learning curves, since nothing was logged while it learned")
     return figure
 
 
@@ -81,9 +70,9 @@ def weights(run: "Run") -> Figure:
         UserError: where there is no such layer.
     """
     if is_own(run) and (found := first_layer.measure(Seen(run.model, run.described))):
-        return drawn(run, first_layer, found)
+        return drawn(first_layer, found, About.of(run.folder))
     if run.path.is_dir() and (kept := read(run.folder / "figures").get("weights")):
-        return drawn(run, PICTURES["weights"], kept)
+        return drawn(PICTURES["weights"], kept, About.of(run.folder))
     layer = next((part for part in run.model.modules() if isinstance(part, nn.Linear)), None)
     if layer is None:
         raise UserError(f"{run.path}: {type(run.model).__name__} has no linear layer, whose weights could be shown")

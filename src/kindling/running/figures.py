@@ -47,7 +47,6 @@ class Figures(Callback):
         report: bool = True,
     ) -> None:
         self.run_dir = Path(run_dir)
-        self.report = report
         self.formats = list(format)
         if unknown := [kind for kind in self.formats if kind not in FORMATS]:
             raise UserError(f"callbacks.figures.format={unknown[0]}: should be one of {', '.join(FORMATS)}")

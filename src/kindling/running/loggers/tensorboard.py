@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kindling.data.supervised import SupervisedDataModule
 from kindling.errors import shown
+from kindling.pictures.features import placed
 from kindling.population.model import Population
 
 if TYPE_CHECKING:
@@ -137,6 +138,5 @@ def example_of(model: Any, data: Any) -> Any:
     if example is None and isinstance(data, SupervisedDataModule):
         example = next(iter(data.batches("val")))[0][:1]
     if isinstance(example, Tensor):
-        parameter = next(model.parameters())
-        return example.to(parameter if example.is_floating_point() else parameter.device)
+        return placed(example, model)
     return tuple(example) if isinstance(example, list) else example
