@@ -28,11 +28,13 @@ import hydra
 from omegaconf import DictConfig
 
 from kindling.config.command_line import check_command_line
+from kindling.environment import import_before_torch
 from kindling.process import outlive_output
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
+    import_before_torch(cfg)
     from kindling.sweep import job  # here, not above: torch is imported only once the config has composed
 
     return job.main(cfg)

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,3 +155,15 @@ def test_the_help_says_what_each_group_is_for(capsys: pytest.CaptureFixture[str]
     groups = {file.parent.relative_to(CONF).as_posix() for file in CONF.glob("*/**/*.yaml")} - {"hydra/sweeper"}
     told = re.findall(r"^  ([\w/]+) \(", "\n".join(lines), flags=re.MULTILINE)
     assert sorted(told) == sorted(groups)
+
+
+def test_wandb_is_imported_before_torch() -> None:
+    """After it the import takes a second longer."""
+    code = (
+        "import sys\nfrom kindling.environment import import_before_torch\n"
+        "import_before_torch({'logger': None})\nassert 'wandb' not in sys.modules\n"
+        "import_before_torch({'logger': {'wandb': {}}})\nassert 'wandb.sdk.launch' in sys.modules\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,10 @@
-"""Variables of the environment out of the file .env beside train.py, for what belongs to one machine."""
+"""What a process needs before all else: the variables in the file .env beside train.py, and imports in an order."""
 
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 from kindling.folders import PROJECT
 
@@ -25,3 +29,12 @@ def read_env() -> None:
     else:
         for line in wrong:
             log.warning("WARNING: %s: line %d is left out, since it is no NAME=VALUE", file, line)
+
+
+def import_before_torch(cfg: Mapping[str, Any]) -> None:
+    """W&B, where it is a logger: pydantic walks through all modules that are there for each of its classes, and after
+    torch there are so many that it takes a second longer.
+    """
+    if "wandb" in (cfg.get("logger") or {}):
+        with suppress(ImportError):  # told where the logger is built
+            import_module("wandb.sdk.launch.inputs.internal")  # which wandb.init asks for

@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib import figure
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from kindling.folders import write_whole
 from kindling.palette import BLACK, BLUE, CYCLE, GREEN, GREY, VERMILLION
@@ -69,7 +70,11 @@ class Figure(figure.Figure):
     def written(self, kind: str, dpi: int = 120) -> bytes:
         buffer = io.BytesIO()
         with style():
-            self.savefig(buffer, format=kind, dpi=dpi, metadata=UNDATED.get(kind))
+            if kind == "png":  # savefig would lay it out and walk through it twice
+                self.set_dpi(dpi)
+                FigureCanvasAgg(self).print_png(buffer)
+            else:
+                self.savefig(buffer, format=kind, dpi=dpi, metadata=UNDATED.get(kind))
         return buffer.getvalue()
 
 
