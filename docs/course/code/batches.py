@@ -178,18 +178,18 @@ def draw(seen: dict[str, Course]) -> Any:
     from kindling.figure import Figure, style
 
     with style():
-        figure = Figure(figsize=(5.8, 4.6), layout="constrained")
+        figure = Figure(figsize=(5.4, 4.2), layout="constrained")
         panels = figure.subplots(2, 2)
         for axes, (name, course) in zip(panels.flat, list(seen.items())[:3], strict=False):
-            axes.plot(course.batch_accuracy[100:200], ".", markersize=4)
-            axes.set(title=f"{name} an update", ylim=(-0.08, 1.08), xlabel="update, from the 100th")
+            axes.plot(course.batch_accuracy[:100], ".", markersize=4)
+            axes.set(title=f"{name} an update", ylim=(-0.08, 1.08), xlabel="updates")
         for axes in panels[:, 0]:
             axes.set(ylabel="share of them right")
         last = panels[1, 1]
         for name, course in seen.items():
             last.plot(course.loss, label=name)
-        last.set(title="Loss over all rows", xlabel="epochs", ylabel="loss")
-        last.legend()
+        last.set(title="Loss over all rows", ylim=(0, 3.3), xlabel="epochs", ylabel="loss")
+        last.legend(fontsize=7, loc="upper right", ncols=2)
     return figure
 
 
@@ -205,8 +205,9 @@ def main() -> None:
     }
     print("\n\n".join(tables.values()))
     if "--write" in sys.argv:
-        from kindling.figure import save
         from kindling.studies.page import put
+
+        from kindling.figure import save
 
         course = Path(__file__).parents[1]
         for name, text in tables.items():

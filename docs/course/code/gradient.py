@@ -126,10 +126,13 @@ def table_of_one_weight(weight: float) -> str:
     x, y = torch.tensor(X), torch.tensor(Y)
     differences = finite_differences(lambda moved: loss(float(moved[0])), np.array([weight]))[0]
     found = by_autograd(lambda moved: ((moved * x - y) ** 2).mean(), np.array([weight]))[0]
-    return (
-        f"| the slope at w = {weight:g} | |\n|---|---|\n| by hand, 2/3 of the sum of x times error | {slope(weight):.4f} |\n"
-        f"| finite differences | {differences:.4f} |\n| autograd | {found:.4f} |"
-    )
+    ways = {
+        "by hand, 2/3 of the sum of x times error": slope(weight),
+        "finite differences": differences,
+        "autograd": found,
+    }
+    lines = [f"| found by | slope at w = {weight:g} |", "|---|---|"]
+    return "\n".join(lines + [f"| {way} | {value:.4f} |" for way, value in ways.items()])
 
 
 def table_of_matrices() -> str:
@@ -168,7 +171,7 @@ def draw() -> Any:
     from kindling.figure import Figure, style
 
     with style():
-        figure = Figure(figsize=(5.8, 2.7), layout="constrained")
+        figure = Figure(figsize=(5.8, 2.6), layout="constrained")
         left, right = figure.subplots(1, 2)
         weights = np.linspace(0, 4, 100)
         left.plot(weights, [loss(w) for w in weights], label="loss")
@@ -179,8 +182,8 @@ def draw() -> Any:
         left.legend()
         for name, gradient in SLIPS.items():
             right.plot(descend(gradient, 20), label=name, linewidth=1.2)
-        right.set(xlabel="steps", yscale="log", ylim=(5e-3, 1e3), title="The loss with each slip")
-        right.legend(fontsize=7, loc="upper right", labelspacing=0.2)
+        right.set(xlabel="steps", yscale="log", ylim=(5e-3, 1e6), title="The loss with each slip")
+        right.legend(fontsize=7, loc="upper right", labelspacing=0.1)
     return figure
 
 
@@ -197,8 +200,9 @@ def main() -> None:
     }
     print("\n\n".join(tables.values()))
     if args.write:
-        from kindling.figure import save
         from kindling.studies.page import put
+
+        from kindling.figure import save
 
         course = Path(__file__).parents[1]
         for name, text in tables.items():

@@ -248,16 +248,18 @@ def draw() -> Any:
         weight, bias = weight - LR * 2 * x.T @ error / error.size, bias - LR * 2 * error.sum(axis=0) / error.size
     best = np.linalg.lstsq(np.column_stack([x, np.ones(len(x))]), y, rcond=None)[0]
     with style():
-        figure = Figure(figsize=(5.8, 2.6), layout="constrained")
+        figure = Figure(figsize=(5.6, 2.5), layout="constrained")
         left, right = figure.subplots(1, 2)
         left.plot(losses(forget=False), label="emptied each time")
         left.plot(losses(forget=True), label="never emptied", linewidth=1)
         left.set(xlabel="updates", ylabel="loss", title="The gradient, emptied or not")
-        left.legend()
+        left.set_ylim(top=11)
+        left.legend(loc="upper right")
         right.plot(ways, color="C0", linewidth=1)
         right.plot([STEPS] * best.size, best.flat, "o", color="C1", markersize=4, label="least squares")
         right.set(xlabel="updates", title="Eight weights and two biases")
-        right.legend()
+        right.set_ylim(top=2.6)
+        right.legend(loc="upper right")
     return figure
 
 
@@ -265,8 +267,9 @@ def main() -> None:
     tables = {"rungs": table_of_rungs(), "forgetting": table_of_forgetting(), "switches": table_of_switches()}
     print("\n\n".join(tables.values()))
     if "--write" in sys.argv:
-        from kindling.figure import save
         from kindling.studies.page import put
+
+        from kindling.figure import save
 
         course = Path(__file__).parents[1]
         for name, text in tables.items():
