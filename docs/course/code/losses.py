@@ -198,7 +198,7 @@ def main() -> None:
         course = Path(__file__).parents[1]
         for name, text in tables.items():
             put(course / "07-losses.md", name, text)
-        save(course / "figures", "07-losses", draw())
+        save(course / "figures", "07-outliers", draw())
 
 
 if __name__ == "__main__":
