@@ -154,6 +154,9 @@ def test_a_study_with_a_mistake_is_refused(change: tuple[str, str], sentence: st
 def test_a_page_without_the_block_is_named(conf: Path, tmp_path: Path) -> None:
     study = read_study("xor")
     study.page.write_text("# XOR\n")
+    study.page.write_text("<!-- a -->\n<!-- end -->\n<!-- b -->\n<!-- end -->\n")
+    page.put(study.page, "a", "table")
+    assert study.page.read_text() == "<!-- a -->\ntable\n<!-- end -->\n<!-- b -->\n<!-- end -->\n"
     with pytest.raises(UserError, match=r"09-xor.md: should have one line <!-- study xor -->"):
         page.put(study.page, "study xor", "table")
 
@@ -164,7 +167,7 @@ def test_a_study_runs_from_its_commands_and_goes_on(
     study = read_study("xor", quick=True)
     results = run.run(study, tmp_path / "runs")
     assert capsys.readouterr().out.startswith(
-        "python train.py -m model=xor trainer.max_epochs=1 model.init=default"
+        "python train.py -m model=xor trainer.max_epochs=1 model.activation=tanh model.init=default"
     )
     assert results["tanh"].summaries[0]["metrics"].keys() == {"test/acc", "test/loss"}
     assert run.run(study, tmp_path / "runs") == results

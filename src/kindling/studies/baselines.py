@@ -77,7 +77,9 @@ class Baseline:
     problem: str | None = None
 
 
-def measure(cfg: DictConfig, only: Sequence[str] = (), limit: float = 60.0) -> tuple[dict[str, Any], Iterator[Baseline]]:
+def measure(
+    cfg: DictConfig, only: Sequence[str] = (), limit: float = 60.0
+) -> tuple[dict[str, Any], Iterator[Baseline]]:
     """What the data are, and what comes of each method, one after the other. Of the config, the data and the seed count.
 
     Args:
@@ -203,7 +205,9 @@ def fit_in_time(
         growth, spent = max(float(GROWTH), (end - start) / spent if spent else 0.0), end - start
         if count < len(train) and spent * growth <= limit:
             continue
-        notes = [f"learned from {count:,} of {len(train):,} rows: more would take over {limit:g} s"] * (count < len(train))
+        notes = [f"learned from {count:,} of {len(train):,} rows: more would take over {limit:g} s"] * (
+            count < len(train)
+        )
         if any(issubclass(one.category, ConvergenceWarning) for one in caught):
             notes.append("stopped before it had converged, after scikit-learn's number of steps")
         if train.weight is not None and not takes_weights(model):
