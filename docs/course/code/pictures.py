@@ -8,6 +8,6 @@ from PIL import Image
 FOLDER = Path("docs/course/figures")
 
 
-def save(name: str, png: bytes, colours: int = 64) -> None:
+def save(name: str, png: bytes, colours: int = 200) -> None:
     """As docs/course/figures/`name`.png."""
     Image.open(io.BytesIO(png)).convert("RGB").quantize(colours).save(FOLDER / f"{name}.png", optimize=True)
