@@ -93,7 +93,9 @@ def test_every_command_runs(
 
 def test_a_mix_needs_ten_times_the_steps_at_a_tenth_of_the_rate() -> None:
     paints = script("paints")
-    away = {lr: [np.linalg.norm(parts @ paints.PAINTS - paints.TARGET) for parts in paints.find(lr)] for lr in (0.05, 0.5)}
+    away = {
+        lr: [np.linalg.norm(parts @ paints.PAINTS - paints.TARGET) for parts in paints.find(lr)] for lr in (0.05, 0.5)
+    }
     assert away[0.05][100] == pytest.approx(away[0.5][10], rel=0.1)
     assert away[0.5][100] < 1e-4
     assert np.linalg.norm(paints.find(2.5)[10]) > 1e4
@@ -131,7 +133,7 @@ def test_lesson_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"it is {copied.sum().item()}" in answer(1, 2)
     monkeypatch.chdir(ROOT)
     line = re.findall(r"`(.*?)`", answer(1, 3))[0]
-    mean, median = eval(line, {"pd": pd})  # noqa: S307  # the line of the page
+    mean, median = eval(line, {"pd": pd})  # the line of the page
     assert f"{mean:.3f} and {median:.3f}" in answer(1, 3)
     invented = script("dataset").invented()
     assert invented["distance"].isna().sum() == 17
@@ -153,7 +155,7 @@ def test_lesson_2() -> None:
         assert (X @ [0.1, 0.3, 4] + bias > 0).tolist() == [False, False, True]
     assert "-6.2 down to just above -6.8" in answer(2, 2)
     (line,) = re.findall(r"`(.*?)`", answer(2, 3))
-    assert eval(line, {"np": np, "X": X, "price": PRICE}).tolist() == pytest.approx([0, 1.5, 5])  # noqa: S307
+    assert eval(line, {"np": np, "X": X, "price": PRICE}).tolist() == pytest.approx([0, 1.5, 5])
     assert "(0, 1.5, 5)" in answer(2, 3)
 
 
@@ -172,7 +174,7 @@ def test_lesson_3(tmp_path: Path) -> None:
     assert "from {:,.0f} to {:,.0f}".format(*steepness) in answer(3, 2)
     assert f"{2 / steepness[1]:.5f}" in answer(3, 2)
     (line,) = re.findall(r"`(.*?)`", answer(3, 3))
-    rooms = eval(line, {"X": X})[:, 1]  # noqa: S307
+    rooms = eval(line, {"X": X})[:, 1]
     assert "{:.3f}, {:.3f} and {:.3f}".format(*rooms) in answer(3, 3)
     slow = fitted(tmp_path / "momentum", "optimizer=nesterov", "optimizer.lr=0.001")
     plain = fitted(tmp_path / "plain", "optimizer=sgd", "optimizer.lr=0.01")

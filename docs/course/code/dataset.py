@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-
 PAGE = Path("docs/course/01-data.md")
 TABLE = Path("docs/course/code/flats.csv")
 
@@ -79,7 +78,9 @@ def there_and_back() -> str:
     lines = ["| what | holds |", "|---|---|"]
     named = {"array": array, "torch.from_numpy(array)": shared, "torch.tensor(array)": copied}
     named["(shared.to(device) * 2).cpu().numpy()"] = home
-    return "\n".join(lines + [f"| `{name}` | {', '.join(f'{v:g}' for v in values)} |" for name, values in named.items()])
+    return "\n".join(
+        lines + [f"| `{name}` | {', '.join(f'{v:g}' for v in values)} |" for name, values in named.items()]
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ def rows(*lines: str) -> str:
     return "\n".join(f"| {line} |" for line in (lines[0], " | ".join(["---"] * len(lines[0].split(" | "))), *lines[1:]))
 
 
-
 def by_hand(w: np.ndarray) -> str:
     lines = ["flat | area | rooms | distance | the neuron says | price"]
     for place, x in enumerate(X):
