@@ -78,9 +78,9 @@ def there_and_back() -> str:
     lines = ["| what | holds |", "|---|---|"]
     named = {"array": array, "torch.from_numpy(array)": shared, "torch.tensor(array)": copied}
     named["(shared.to(device) * 2).cpu().numpy()"] = home
-    return "\n".join(
-        lines + [f"| `{name}` | {', '.join(f'{v:g}' for v in values)} |" for name, values in named.items()]
-    )
+    for name, values in named.items():
+        lines.append(f"| `{name}` | {', '.join(f'{value:g}' for value in values)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A joke as gradient descent: what is 9 + 10? python docs/course/code/interview.py [--write]"""
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 PAGE = Path("docs/course/00-map.md")
@@ -31,10 +32,9 @@ def steps(lr: float) -> str:
 def exact() -> str:
     """Which step size would lead from each answer of the joke to the next."""
     lines = ["| from | to | error | step size = correction / error |", "|---|---|---|---|"]
-    for old, new in zip(JOKE, JOKE[1:], strict=False):
-        lines.append(
-            f"| {old} | {new} | {old - TRUTH} | {new - old}/{TRUTH - old} = {(new - old) / (TRUTH - old):.4f} |"
-        )
+    for old, new in pairwise(JOKE):
+        correction, missing = new - old, TRUTH - old
+        lines.append(f"| {old} | {new} | {-missing} | {correction}/{missing} = {correction / missing:.4f} |")
     fits = [lr / 1000 for lr in range(1, 2000) if [round(w) for w in descend(lr / 1000, 3)] == JOKE]
     return "\n".join([*lines, "", f"Rounded, all four answers come out for step sizes from {fits[0]} to {fits[-1]}."])
 

@@ -48,9 +48,8 @@ def steepness() -> str:
     lines = ["| of | mean | spread | steepness as it is | standardised |", "|---|---|---|---|---|"]
     for name, raw, new in zip(("area", "rooms", "distance"), x.T, scaled.T, strict=True):
         values = (raw.mean(), raw.std(), 2 * (raw**2).mean(), 2 * (new**2).mean())
-        lines.append(
-            f"| {name} | {' | '.join(f'{value:,.0f}' if value > 100 else f'{value:.3g}' for value in values)} |"
-        )
+        texts = [f"{value:,.0f}" if value > 100 else f"{value:.3g}" for value in values]
+        lines.append(f"| {name} | {' | '.join(texts)} |")
     most = [np.linalg.eigvalsh(2 * with_bias(features).T @ with_bias(features) / 3)[-1] for features in (x, scaled)]
     lines.append(f"| all together | | | {most[0]:,.0f} | {most[1]:.2f} |")
     lines.append(f"| largest learning rate, 2 / that | | | {2 / most[0]:.5f} | {2 / most[1]:.3f} |")

@@ -37,7 +37,7 @@ def draw(tried: list[np.ndarray]) -> bytes:
     from kindling.figure import Figure, style
 
     with style():
-        figure = Figure(figsize=(6.8, 1.7), layout="constrained")
+        figure = Figure(figsize=(6.8, 1.25), layout="constrained")
         swatches = [(f"step {step}", tried[step] @ PAINTS) for step in SHOWN] + [("wanted", TARGET)]
         for axes, (title, colour) in zip(figure.subplots(1, len(swatches)), swatches, strict=True):
             axes.imshow(np.clip(colour, 0, 1)[None, None])
