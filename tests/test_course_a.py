@@ -87,8 +87,11 @@ def test_every_command_runs(
         assert done.summary["status"] == "completed"
         return
     importlib.import_module(Path(name).stem).main(argv)
+    said = capsys.readouterr().out
     if "flats.csv" in command:
-        assert block(page(1), "look").removeprefix("```text").removesuffix("```").strip() in capsys.readouterr().out
+        assert block(page(1), "look").removeprefix("```text").removesuffix("```").strip() in said
+    if "data=housing" in command:
+        assert re.search(r"area .* 1\.29 +0\.986", said)
 
 
 def test_a_mix_needs_ten_times_the_steps_at_a_tenth_of_the_rate() -> None:

@@ -28,8 +28,9 @@ def find(lr: float) -> list[np.ndarray]:
 def table(tried: list[np.ndarray]) -> str:
     lines = ["| step | red | yellow | blue | distance from the colour |", "|---|---|---|---|---|"]
     for step in SHOWN:
-        away = np.linalg.norm(tried[step] @ PAINTS - TARGET)
-        lines.append(f"| {step} | {' | '.join(f'{part:.4g}' for part in tried[step])} | {away:.4g} |")
+        values = [*tried[step], np.linalg.norm(tried[step] @ PAINTS - TARGET)]
+        texts = [f"{value:.4f}" if abs(value) < 1000 else f"{value:.1e}" for value in values]
+        lines.append(f"| {step} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
 
