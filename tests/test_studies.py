@@ -85,7 +85,7 @@ def test_the_table_is_of_the_run_folders_and_only_its_block_changes(conf: Path, 
         "| another, relu | `model.activation=relu model.hidden_features=3` | 9.00 ± 1.41 | 0.25 ± 0 | 17 |  |" in text
     )
     assert "2 seeds" in text
-    assert "4 s in all" in text
+    assert "In all 4 s on " in text
     assert "revision abcdef123; 2026-01-02" in text
     assert figure == tmp_path / "docs" / "figures" / "09-xor.png"
     assert figure.stat().st_size > 10_000
