@@ -205,9 +205,8 @@ def main() -> None:
     }
     print("\n\n".join(tables.values()))
     if "--write" in sys.argv:
-        from kindling.studies.page import put
-
         from kindling.figure import save
+        from kindling.studies.page import put
 
         course = Path(__file__).parents[1]
         for name, text in tables.items():

@@ -267,9 +267,8 @@ def main() -> None:
     tables = {"rungs": table_of_rungs(), "forgetting": table_of_forgetting(), "switches": table_of_switches()}
     print("\n\n".join(tables.values()))
     if "--write" in sys.argv:
-        from kindling.studies.page import put
-
         from kindling.figure import save
+        from kindling.studies.page import put
 
         course = Path(__file__).parents[1]
         for name, text in tables.items():

@@ -80,13 +80,12 @@ def table_of_lines() -> str:
 
 def table_of_classes() -> str:
     softmax, sigmoid = LOGITS.softmax(dim=0), LOGITS.sigmoid()
-    lines = ["| class | logit | exp(logit) | softmax | sigmoid |", "|---|---|---|---|---|"]
+    lines = ["| class | logit | exp(logit) | softmax | -log of it | sigmoid |", "|---|---|---|---|---|---|"]
     for number, logit in enumerate(LOGITS.tolist()):
-        lines.append(
-            f"| {number} | {logit:g} | {math.exp(logit):.3f} | {softmax[number]:.3f} | {sigmoid[number]:.3f} |"
-        )
+        shares = f"{softmax[number]:.3f} | {-softmax[number].log():.3f}"
+        lines.append(f"| {number} | {logit:g} | {math.exp(logit):.3f} | {shares} | {sigmoid[number]:.3f} |")
     total = sum(map(math.exp, LOGITS.tolist()))
-    return "\n".join([*lines, f"| sum | | {total:.3f} | {softmax.sum():.3f} | {sigmoid.sum():.3f} |"])
+    return "\n".join([*lines, f"| sum | | {total:.3f} | {softmax.sum():.3f} | | {sigmoid.sum():.3f} |"])
 
 
 def table_of_twice() -> str:
@@ -191,9 +190,8 @@ def main() -> None:
     }
     print("\n\n".join(tables.values()))
     if "--write" in sys.argv:
-        from kindling.studies.page import put
-
         from kindling.figure import save
+        from kindling.studies.page import put
 
         course = Path(__file__).parents[1]
         for name, text in tables.items():
