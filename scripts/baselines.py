@@ -16,8 +16,12 @@ from kindling.errors import UserError, told_in_a_sentence
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    parser.add_argument("--only", default="", metavar="NAMES", help="of dummy,least_squares,ridge,logistic,knn,forest,boosting,svm")
-    parser.add_argument("--limit", type=float, default=60, metavar="SECONDS", help="for a method; then fewer rows; default: 60")
+    parser.add_argument(
+        "--only", default="", metavar="NAMES", help="of dummy,least_squares,ridge,logistic,knn,forest,boosting,svm"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=60, metavar="SECONDS", help="for a method; then fewer rows; default: 60"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args, flags = parser.parse_known_args(argv)
     with told_in_a_sentence():

@@ -80,7 +80,9 @@ def anova(name: str) -> Problem:
     head, table = read("nist_anova", name)
     f = float(re.search(r"Between \w+\s+\S+\s+\S+\s+\S+\s+(\S+)", head)[1])
     groups = table[:, :1] == np.unique(table[:, 0])
-    return Problem(f"{groups.shape[1]} groups, {len(table):,} rows", groups.astype(float), table[:, 1], np.array([f]), f_statistic)
+    return Problem(
+        f"{groups.shape[1]} groups, {len(table):,} rows", groups.astype(float), table[:, 1], np.array([f]), f_statistic
+    )
 
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
@@ -100,11 +102,22 @@ def by_training(problem: Problem, folder: Path) -> np.ndarray:
     table = pd.DataFrame(problem.x, columns=names).assign(y=problem.y)
     pd.concat([table.assign(part=part) for part in SPLITS]).to_csv(folder / "table.csv", index=False)
     overrides = [
-        *("model=linear_regression", "data=csv", f"data.path={folder / 'table.csv'}", "data.target=y", "data.split=part"),
+        *(
+            "model=linear_regression",
+            "data=csv",
+            f"data.path={folder / 'table.csv'}",
+            "data.target=y",
+            "data.split=part",
+        ),
         *("optimizer=lbfgs", "optimizer.history_size=100", "optimizer.max_iter=1000"),  # goes on until nothing changes
         *("optimizer.tolerance_change=0", "optimizer.tolerance_grad=0", "scheduler=constant"),
         *("trainer=cpu", "trainer.precision=64-true", "trainer.max_epochs=20"),
-        *(f"data.features=[{','.join(names)}]", "~callbacks.figures", "~callbacks.progress_bar", f"run_dir={folder / 'run'}"),
+        *(
+            f"data.features=[{','.join(names)}]",
+            "~callbacks.figures",
+            "~callbacks.progress_bar",
+            f"run_dir={folder / 'run'}",
+        ),
     ]
     with redirect_stdout(io.StringIO()):
         run = train(compose(overrides))
