@@ -163,9 +163,7 @@ def test_a_study_runs_from_its_commands_and_goes_on(
 ) -> None:
     study = read_study("xor", quick=True)
     results = run.run(study, tmp_path / "runs")
-    assert capsys.readouterr().out.startswith(
-        "python train.py -m model=xor trainer.max_epochs=1 model.init=default"
-    )
+    assert capsys.readouterr().out.startswith("python train.py -m model=xor trainer.max_epochs=1 model.init=default")
     assert results["tanh"].summaries[0]["metrics"].keys() == {"test/acc", "test/loss"}
     assert run.run(study, tmp_path / "runs") == results
     assert capsys.readouterr().out == ""
