@@ -1,8 +1,8 @@
 """Our nets beside other methods. python docs/course/code/other_methods.py [NAME ...] [--seeds 5] [--write]
 
 NAME is one of linear, diabetes, boston, digits and mnist. Each of our commands is run with the seeds 0, 1, ...; the
-others are those of scripts/baselines.py, on the same rows. --write puts all tables and the figure into lesson 16, which
-takes a quarter of an hour.
+others are those of scripts/baselines.py, on the same rows. --write puts the tables into lesson 16; all of them, and the
+figure, take a quarter of an hour.
 """
 
 import argparse
@@ -78,9 +78,14 @@ def lines(name: str, seeds: int) -> list[Line]:
     return [*nets, *(theirs(one) for one in found if one.problem is None)]
 
 
-def revision() -> str:
-    done = subprocess.run(["git", "describe", "--always"], capture_output=True, text=True, cwd=PAGE.parent)
-    return done.stdout.strip()
+def origin(seeds: int) -> str:
+    """What the table was measured on."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=PAGE.parent)
+    versions = f"torch {torch.__version__}, scikit-learn {sklearn.__version__}; revision {done.stdout.strip()}"
+    return (
+        f"Our nets: mean ± standard deviation of {seeds} seeds; the others: seed 0. One after the other on {processor()}; "
+        f"{versions}. Written by `python {SCRIPT} --write`."
+    )
 
 
 def table(found: list[Line]) -> str:
@@ -116,19 +121,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[*NETS, []], metavar="NAME", help="default: diabetes")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="all of them, into the page")
+    parser.add_argument("--write", action="store_true", help="into the page; without names all, and the figure")
     args = parser.parse_args()
     tables = {}
-    for name in list(NETS) if args.write else args.names or ["diabetes"]:
+    for name in args.names or (NETS if args.write else ["diabetes"]):
         tables[name] = lines(name, args.seeds)
         print(f"{name}\n\n{table(tables[name])}\n", flush=True)
         if args.write:
-            told = f"Our nets: mean ± standard deviation of {args.seeds} seeds; the others: seed 0. One run after the other on"
-            told += (
-                f" {processor()}; torch {torch.__version__}, scikit-learn {sklearn.__version__}; revision {revision()}."
-            )
-            put(PAGE, f"others {name}", f"{table(tables[name])}\n\n{told} Written by `python {SCRIPT} --write`.")
-    if args.write:
+            put(PAGE, f"others {name}", f"{table(tables[name])}\n\n{origin(args.seeds)}")
+    if args.write and len(tables) == len(NETS):
         save(PAGE.parent / "figures", "16-others", picture(tables))
 
 

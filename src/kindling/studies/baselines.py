@@ -191,7 +191,7 @@ def fit_in_time(
 ) -> Baseline:
     """From all rows; or from the most with which fitting and predicting ends in time, going by fewer."""
     train, test = rows["train"], rows["test"]
-    spent, growth = 0.0, float(GROWTH)
+    spent, growth = 0.0, 2.0  # of the time, from one number of rows to the next: a guess, until it has been seen
     for count in counts(len(train)):
         part = train.some(count)
         with warnings.catch_warnings(record=True) as caught:
@@ -202,7 +202,7 @@ def fit_in_time(
             fitted = time.perf_counter()
             predicted = model.predict(test.x)
             end = time.perf_counter()
-        growth, spent = max(float(GROWTH), (end - start) / spent if spent else 0.0), end - start
+        growth, spent = max(1.0, (end - start) / spent) if spent else growth, end - start
         if count < len(train) and spent * growth <= limit:
             continue
         notes = [f"learned from {count:,} of {len(train):,} rows: more would take over {limit:g} s"] * (
