@@ -407,6 +407,38 @@ def test_folds_of_classes_are_stratified(csv_file: Path) -> None:
         assert torch.bincount(datamodule.splits["val"].y).tolist() == [6] * 3
 
 
+@pytest.mark.parametrize(
+    "make", [Digits, Linear, Diabetes, lambda **options: Digits(fold=1, **options), lambda **options: Mine(**options)]
+)
+def test_fewer_rows_are_trained_on_and_the_others_stay_as_they_are(make: Callable[..., InMemoryDataModule]) -> None:
+    plain, few, fewer = (ready(make(num_train=number)) for number in (None, 5, 3))
+    assert [len(datamodule.splits["train"]) for datamodule in (few, fewer)] == [5, 3]
+    targets = [datamodule.splits["train"].y.tolist() for datamodule in (plain, few, fewer)]
+    assert all(y in targets[1] for y in targets[2])
+    assert all(y in targets[0] for y in targets[1])
+    for name in ("val", "test"):
+        assert torch.equal(few.splits[name].y, plain.splits[name].y)
+    assert len({datamodule.digest for datamodule in (plain, few, fewer)}) == (1 if make is Linear else 3)
+
+
+def test_what_is_fitted_is_fitted_on_the_rows_that_are_left() -> None:
+    train = ready(Digits(num_train=20)).splits["train"]
+    assert train.mean == pytest.approx(train.x.double().mean().item())
+    table = ready(Diabetes(num_train=20))
+    assert table.splits["train"].x.mean(0).abs().max() < 1e-5
+    assert torch.equal(ready(Digits(num_train=20, seed=1)).splits["train"].x, train.x)
+
+
+def test_more_rows_than_there_are_cannot_be_trained_on() -> None:
+    with pytest.raises(UserError, match="^data.num_train=1440: Digits has 1439 rows for training$"):
+        ready(Digits(num_train=1440))
+    with pytest.raises(UserError, match="^data.num_train=3: Mine standardises in load.., by rows that are chosen only"):
+        ready(Mine(num_train=3, standardised="x"))
+    assert problems(compose_config("model=mlp", "data=digits", "data.num_train=0", "run_dir=x")) == [
+        "data.num_train=0: should be greater than 0"
+    ]
+
+
 def test_folds_do_not_depend_on_the_seed_of_the_run() -> None:
     first, second = (ready(Digits(fold=1, seed=seed)).splits for seed in (0, 1))
     assert torch.equal(first["val"].x, second["val"].x)

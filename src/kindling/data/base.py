@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kindling.data.identity import digest
 from kindling.data.loader import BatchLoader, fits
-from kindling.data.splits import Split, SplitName, check_fold, check_weights, with_fold
+from kindling.data.splits import Split, SplitName, check_fold, check_weights, some_rows, with_fold
 from kindling.data.supervised import SupervisedDataModule
 from kindling.data.tasks import Regression, Task
 from kindling.errors import UserError
@@ -33,9 +33,11 @@ class InMemoryDataModule(SupervisedDataModule):
             the same for every seed, of which this one is for validation and the rest for training. The test split
             stays. null keeps the splits as they are.
         num_folds: parts; each row is in one of them, and each class is spread evenly over them.
+        num_train: rows to train on, drawn from those there are: the same for every seed, and a larger number has those
+            of a smaller one and more. Validation and test stay. null takes them all.
 
     Raises:
-        UserError: where there is no such fold.
+        UserError: where there is no such fold, or there are not so many rows.
     """
 
     source = "in memory"
@@ -50,6 +52,7 @@ class InMemoryDataModule(SupervisedDataModule):
         num_workers: NonNegativeInt = 0,
         fold: NonNegativeInt | None = None,
         num_folds: Annotated[int, Field(ge=2)] = 5,
+        num_train: PositiveInt | None = None,
     ) -> None:
         super().__init__()
         check_fold(fold, num_folds)
@@ -60,6 +63,7 @@ class InMemoryDataModule(SupervisedDataModule):
         self.num_workers = num_workers
         self.fold = fold
         self.num_folds = num_folds
+        self.num_train = num_train
         self.steps_per_call = 1  # in training
         self.num_members = 1  # of a population
         self.own_orders = False  # of the training batches, for each member
@@ -88,6 +92,8 @@ class InMemoryDataModule(SupervisedDataModule):
         check_weights(self.splits)
         if self.fold is not None:
             self.hold_out(self.fold)
+        if self.num_train is not None:
+            self.leave_out(self.num_train)
         self.digest = digest(self.contents())
         train, test = self.splits["train"], self.splits.get("test")
         self.same_rows = test is not None and torch.equal(train.x, test.x) and torch.equal(train.y, test.y)
@@ -99,14 +105,24 @@ class InMemoryDataModule(SupervisedDataModule):
 
     def hold_out(self, fold: int) -> None:
         """Divide the rows of training and validation anew, before anything is fitted on them."""
+        self._check_not_fitted(f"data.fold={fold}", "divided into folds")
+        self.splits = with_fold(self.splits, fold, self.num_folds, type(self).__name__, self.groups())
+
+    def leave_out(self, num_train: int) -> None:
+        """Keep so many rows of training, before anything is fitted on them."""
+        self._check_not_fitted(f"data.num_train={num_train}", "chosen")
+        train = self.splits["train"]
+        if num_train > len(train) and self.state is None:  # other rows, to be measured with a model, may be fewer
+            raise UserError(f"data.num_train={num_train}: {type(self).__name__} has {len(train)} rows for training")
+        self.splits = {**self.splits, "train": some_rows(train, num_train)}
+
+    def _check_not_fitted(self, key: str, later: str) -> None:
         name, task = type(self).__name__, getattr(self, "task", None)
         fitted = isinstance(task, Regression) and bool(task.mean.any() or (task.std != 1).any())
         if self.state is None and (fitted or self.splits["train"].mean is not None):
             raise UserError(
-                f"data.fold={fold}: {name} standardises in load(), by rows that are divided into folds only later; "
-                "fit() is the place for it"
+                f"{key}: {name} standardises in load(), by rows that are {later} only later; fit() is the place for it"
             )
-        self.splits = with_fold(self.splits, fold, self.num_folds, name, self.groups())
 
     def _rows(self) -> tuple[list[int], torch.dtype, Any, Any]:
         train = self.splits["train"]

@@ -111,6 +111,13 @@ def with_fold(
     return {**splits, "train": part(~held_out), "val": part(held_out)}
 
 
+def some_rows(split: Split, number: int) -> Split:
+    """So many rows, drawn without regard to their class and left in their order; more of them have those of fewer."""
+    drawn = torch.randperm(len(split), generator=torch.Generator().manual_seed(SPLIT_SEED))[:number].sort().values
+    weight = None if split.weight is None else split.weight[drawn]
+    return replace(split, x=split.x[drawn], y=split.y[drawn], weight=weight)
+
+
 def check_weights(splits: dict[SplitName, Split]) -> None:
     """Raises:
     UserError: where they are not one for each row, numbers from 0 on, and more than 0 for some row of each split.
