@@ -83,8 +83,8 @@ def origin(seeds: int) -> str:
     done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=PAGE.parent)
     versions = f"torch {torch.__version__}, scikit-learn {sklearn.__version__}; revision {done.stdout.strip()}"
     return (
-        f"Our nets: mean ± standard deviation of {seeds} seeds; the others: seed 0. One after the other on {processor()}; "
-        f"{versions}. Written by `python {SCRIPT} --write`."
+        f"Our nets: mean ± standard deviation of {seeds} seeds; the others: seed 0. One after the other on "
+        f"{processor()}; {versions}. Written by `python {SCRIPT} --write`."
     )
 
 
