@@ -78,7 +78,7 @@ def test_least_squares_is_what_our_linear_regression_comes_to(tmp_path: Path) ->
         )
     )
     one = found("data=linear", only="least_squares,svm,boosting")
-    assert one["least_squares"].scores["rmse"] == pytest.approx(run.score["test/rmse"], rel=5e-3)
+    assert one["least_squares"].scores["rmse"] == pytest.approx(run.summary["metrics"]["test/rmse"], rel=5e-3)
     assert one["svm"].scores["rmse"] < 0.5  # one machine for each output
     assert one["boosting"].scores["r2"] > 0.9
 
