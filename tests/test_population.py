@@ -121,6 +121,13 @@ def test_metrics_and_spread_are_logged(run: Run) -> None:
     assert done.summary["parameters"] == 64 * 32 + 32 + 32 * 10 + 10
 
 
+def test_members_have_their_scores_where_the_test_is_left_alone(run: Run) -> None:
+    done = run("model=xor", "population=3", "trainer.max_epochs=2", "test=false")
+    table = pd.read_csv(done.folder / "members.csv")
+    assert list(table) == ["seed", "epoch", "val/acc", "val/loss"]
+    assert table["val/loss"].min() == pytest.approx(done.summary["monitor"]["best"])
+
+
 @pytest.mark.parametrize(
     ("override", "reason"),
     [

@@ -138,3 +138,17 @@ def test_a_compiled_model_learns_the_same_under_the_same_names(run: Run) -> None
     plain, compiled = weights(run(*overrides)), weights(run(*overrides, "compile=true"))
     assert compiled.keys() == plain.keys()
     torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("optimizer", "devices"), [("adamw", ["cpu", "cuda"]), ("adagrad", ["cpu"]), ("adadelta", [])])
+def test_one_kernel_updates_all_where_every_version_of_torch_has_it(
+    optimizer: str, devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older ones end with an error at the first step of Adagrad on a GPU."""
+    parts = build(compose_config("data=digits", f"optimizer={optimizer}", "run_dir=unused"))
+    parts.model.trainer = parts.trainer
+    fused = []
+    for device in ("cpu", "cuda", "xla"):
+        monkeypatch.setattr(type(parts.model), "device", torch.device(device))
+        fused += [device] if parts.model._fused() else []
+    assert fused == devices

@@ -85,7 +85,7 @@ def test_the_table_is_of_the_run_folders_and_only_its_block_changes(conf: Path, 
         "| another, relu | `model.activation=relu model.hidden_features=3` | 9.00 ± 1.41 | 0.25 ± 0 | 17 |  |" in text
     )
     assert "2 seeds" in text
-    assert "4 s in all" in text
+    assert "In all 4 s on " in text
     assert "revision abcdef123; 2026-01-02" in text
     assert figure == tmp_path / "docs" / "figures" / "09-xor.png"
     assert figure.stat().st_size > 10_000
@@ -154,6 +154,9 @@ def test_a_study_with_a_mistake_is_refused(change: tuple[str, str], sentence: st
 def test_a_page_without_the_block_is_named(conf: Path, tmp_path: Path) -> None:
     study = read_study("xor")
     study.page.write_text("# XOR\n")
+    study.page.write_text("<!-- a -->\n<!-- end -->\n<!-- b -->\n<!-- end -->\n")
+    page.put(study.page, "a", "table")
+    assert study.page.read_text() == "<!-- a -->\ntable\n<!-- end -->\n<!-- b -->\n<!-- end -->\n"
     with pytest.raises(UserError, match=r"09-xor.md: should have one line <!-- study xor -->"):
         page.put(study.page, "study xor", "table")
 
@@ -163,7 +166,9 @@ def test_a_study_runs_from_its_commands_and_goes_on(
 ) -> None:
     study = read_study("xor", quick=True)
     results = run.run(study, tmp_path / "runs")
-    assert capsys.readouterr().out.startswith("python train.py -m model=xor trainer.max_epochs=1 model.init=default")
+    assert capsys.readouterr().out.startswith(
+        "python train.py -m model=xor trainer.max_epochs=1 model.activation=tanh model.init=default"
+    )
     assert results["tanh"].summaries[0]["metrics"].keys() == {"test/acc", "test/loss"}
     assert run.run(study, tmp_path / "runs") == results
     assert capsys.readouterr().out == ""

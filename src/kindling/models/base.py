@@ -10,7 +10,7 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adagrad, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric, MetricCollection
 
@@ -210,7 +210,8 @@ class SupervisedModule(LightningModule):
         make = self.make_optimizer
         if not isinstance(make, partial) or {"fused", "foreach", "capturable", "differentiable"} & make.keywords.keys():
             return {}
-        possible = "fused" in signature(make.func) and self.device.type in ("cpu", "cuda")
+        devices = ("cpu",) if make.func is Adagrad else ("cpu", "cuda")  # no older torch has Adagrad's for a GPU
+        possible = "fused" in signature(make.func) and self.device.type in devices
         return {"fused": True} if possible and self.trainer.precision != "16-mixed" else {}
 
     def _num_steps(self) -> int:

@@ -39,14 +39,18 @@ class BestMember(Checkpoint):
 
 
 class MemberTable(Callback):
-    """Writes members.csv after the test."""
+    """Writes members.csv when training ends, and with what the test measured after that."""
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
 
+    def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        if pl_module.best_values and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            write_whole(self.run_dir / "members.csv", pl_module.table(tested=False).to_csv(index=False))
+
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            pl_module.tested = pl_module.table()
+            pl_module.tested = pl_module.table(tested=True)
             write_whole(self.run_dir / "members.csv", pl_module.tested.to_csv(index=False))
 
 

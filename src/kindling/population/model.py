@@ -152,9 +152,9 @@ class Population(SupervisedModule):
         super().restore_progress(progress)
         self.train_metrics.set_states(progress["members"])
 
-    def table(self) -> pd.DataFrame:
-        """A row a member: its seed, its best epoch, what validation measured then, and the test."""
-        columns = {**self.best_values, **self.test_metrics.compute()}
+    def table(self, tested: bool) -> pd.DataFrame:
+        """A row a member: its seed, its best epoch, what validation measured then, and the test if it was `tested`."""
+        columns = {**self.best_values, **(self.test_metrics.compute() if tested else {})}
         values = {name: tensor.cpu().numpy() for name, tensor in columns.items()}
         return pd.DataFrame({"seed": self.seeds, "epoch": values.pop("epoch").astype(int), **values})
 

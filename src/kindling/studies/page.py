@@ -30,7 +30,7 @@ def parts(page: Path, name: str) -> tuple[str, str, str]:
     if not page.is_file():
         raise UserError(f"{page}: there is no such page")
     text = page.read_text(encoding="utf-8")
-    found = list(re.finditer(rf"(?<=<!-- {re.escape(name)} -->\n)(.*?)(?=<!-- end -->)", text, flags=re.DOTALL))
+    found = list(re.finditer(rf"<!-- {re.escape(name)} -->\n(.*?)<!-- end -->", text, flags=re.DOTALL))
     if len(found) != 1:
         raise UserError(f"{page}: should have one line <!-- {name} -->, and below it <!-- end -->; it has {len(found)}")
-    return text[: found[0].start()], found[0].group(), text[found[0].end() :]
+    return text[: found[0].start(1)], found[0].group(1), text[found[0].end(1) :]

@@ -57,9 +57,9 @@ def points(study: Study, results: Mapping[str, Result]) -> Figure:
         if isinstance(study.published.get(row), int | float):
             axes.plot(study.published[row], place, "D", color=VERMILLION, label="published")
     axes.set(yticks=range(len(results)), yticklabels=list(results), xlabel=head, title=study.title)
-    axes.invert_yaxis()
+    axes.set_ylim(len(results) - 0.5, -0.5)
     axes.tick_params(axis="y", colors=GREY, labelcolor="black", length=0)
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     if len(handles) > 1:
-        axes.legend(handles.values(), handles.keys())
+        figure.legend(handles.values(), handles.keys(), loc="outside lower right", ncols=2)
     return figure

@@ -48,6 +48,12 @@ class Result:
         return sum(number(part(one, "seconds").get(key)) or 0.0 for one in self.summaries for key in TIMES)
 
 
+def settings(overrides: list[str]) -> set[str]:
+    """Besides the seed; of a key that is given twice, the last counts."""
+    last = {text.partition("=")[0]: text for text in overrides}
+    return {text for key, text in last.items() if key != "seed"}
+
+
 def scores(folder: Path, summary: dict[str, Any], score: str) -> list[float]:
     if score == "seconds":
         found = [part(summary, "seconds").get("fit")]
@@ -78,9 +84,9 @@ def read_row(study: Study, row: str, root: Path) -> Result | None:
     folder = study.folder(row, root)
     jobs = [folder / str(job) for job in range(study.runs(row))]
     summaries = [read_summary(job) for job in jobs]
-    asked = {text for text in study.command(row)[3:] if not text.startswith(("seed=", "hydra"))}
+    asked = settings(study.command(row)[3:])
     for job in jobs:
-        then = {text for text in read_overrides(job) if not text.startswith("seed=")}
+        then = settings(read_overrides(job))
         if then and then != asked:
             different = " ".join(sorted(then ^ asked))
             raise UserError(f"{near(job)}: has other settings than the study has now ({different}); delete the folder")

@@ -41,7 +41,7 @@ class Study:
         population: in their place: so many seeds at once, in one run. A row of its own may say `population=K`.
         published: figures that were printed elsewhere, by the label of the row; `source` says where.
         figure: {curves: SCORE} over the epochs, or {points: HEAD} of a column.
-        quick: what is otherwise with --quick; its common overrides come after those of the study.
+        quick: what is otherwise with --quick; its common overrides are those that come after all others, `less`.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Study:
     population: int = 1
     published: Mapping[str, Any] = field(default_factory=dict)
     figure: Mapping[str, str] = field(default_factory=dict)
+    less: list[str] = field(default_factory=list)
     quick: bool = False
 
     def folder(self, row: str, root: Path) -> Path:
@@ -64,7 +65,7 @@ class Study:
         """What a reader types for the row."""
         at_once = [f"population={self.population}"] if self.population > 1 else []
         seeds = ",".join(map(str, range(self.runs(row))))
-        return ["python", "train.py", "-m", *self.common, *self.rows[row], *at_once, f"seed={seeds}"]
+        return ["python", "train.py", "-m", *self.common, *self.rows[row], *self.less, *at_once, f"seed={seeds}"]
 
     def runs(self, row: str) -> int:
         """Of the row: one of a population, else one for each seed."""
@@ -93,9 +94,9 @@ def read_study(name: str, quick: bool = False) -> Study:
     check_keys(given, path)
     less = given.pop("quick", {})
     try:
+        small = less.pop("common", "") if quick else ""
         if quick:
-            common = f"{given.get('common', '')} {less.get('common', '')}"
-            given = {**given, **less, "common": common}
+            given |= less
         return Study(
             **{
                 **given,
@@ -104,6 +105,7 @@ def read_study(name: str, quick: bool = False) -> Study:
                 "common": shlex.split(given.get("common", "")),
                 "rows": {str(label): shlex.split(text or "") for label, text in given["rows"].items()},
                 "columns": {head: Column(**column) for head, column in given["columns"].items()},
+                "less": shlex.split(small),
                 "quick": quick,
             }
         )
@@ -112,7 +114,7 @@ def read_study(name: str, quick: bool = False) -> Study:
 
 
 def check_keys(given: Mapping[str, Any], path: Path) -> None:
-    known = [one.name for one in fields(Study) if one.name != "name"]
+    known = [one.name for one in fields(Study) if one.name not in ("name", "less")]
     for key in given:
         if key not in known:
             raise UserError(f"{path}: has a key {key}, which no study has{did_you_mean(key, known)}")

@@ -62,10 +62,11 @@ def origin(study: Study, results: list[Result]) -> str:
     revisions = ", ".join(sorted({str(part(one, "git").get("revision"))[:9] for one in summaries}))
     day = max((str(one.get("started"))[:10] for one in summaries), default="")
     seeds = f"{study.repeats:,} seeds" if study.repeats > 1 else "1 seed"
+    known = "" if not any(one.get("resumed") for one in summaries) else "at least "  # of a run that went on: its last part
     command = " ".join(["python", "train.py", "-m", *study.common, "..."])
     return (
         f"Each row: `{command}`, {seeds}, mean ± standard deviation. "
-        f"{duration(sum(one.seconds for one in results))} in all on {machine}; torch {torch}; "
+        f"In all {known}{duration(sum(one.seconds for one in results))} on {machine}; torch {torch}; "
         f"revision {revisions}; {day}. Written by `python scripts/study.py {study.name}`."
     )
 
