@@ -57,7 +57,8 @@ def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.M
         monkeypatch.setattr("kindling.report.write_index", Mock())
     for name in ("look.look", "lr_range.find_lr"):
         monkeypatch.setattr(f"kindling.running.{name}", Mock(side_effect=UserError("RUN: not looked at")))
-    needs_run = re.search("RUN|NAME|outputs/shown", command) or module.__name__ in ("look", "find_lr")
+    monkeypatch.setattr("kindling.studies.baselines.measure", Mock(side_effect=UserError("RUN: not learned from")))
+    needs_run = re.search("RUN|NAME|outputs/shown", command) or module.__name__ in ("look", "find_lr", "baselines")
     if not needs_run:
         module.main(argv)
         return

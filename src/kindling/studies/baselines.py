@@ -80,7 +80,7 @@ class Baseline:
 def measure(
     cfg: DictConfig, only: Sequence[str] = (), limit: float = 60.0
 ) -> tuple[dict[str, Any], Iterator[Baseline]]:
-    """What the data are, and what comes of each method, one after the other. Of the config, the data and the seed count.
+    """What the data are, and what comes of each method, one after the other. The rest of the config does not matter.
 
     Args:
         only: methods, by their names; none: all that there are for the task.
@@ -138,8 +138,8 @@ def check_data(datamodule: Any, data: str) -> None:
     total = sum(datamodule.sizes.values())
     if total * datamodule.in_features * 8 > MOST_BYTES:
         raise UserError(
-            f"data={data}: {total:,} rows of {datamodule.in_features:,} numbers are more than these methods can hold in "
-            f"memory ({MOST_BYTES / 2**30:.0f} GiB in double precision)"
+            f"data={data}: {total:,} rows of {datamodule.in_features:,} numbers are more than fit in memory here "
+            f"({MOST_BYTES / 2**30:.0f} GiB in double precision)"
         )
 
 
@@ -191,7 +191,7 @@ def fit_in_time(
 ) -> Baseline:
     """From all rows; or from the most with which fitting and predicting ends in time, going by fewer."""
     train, test = rows["train"], rows["test"]
-    spent, growth = 0.0, float(GROWTH)
+    spent, growth = 0.0, 2.0  # of the time, from one number of rows to the next: a guess, until it has been seen
     for count in counts(len(train)):
         part = train.some(count)
         with warnings.catch_warnings(record=True) as caught:
@@ -202,7 +202,7 @@ def fit_in_time(
             fitted = time.perf_counter()
             predicted = model.predict(test.x)
             end = time.perf_counter()
-        growth, spent = max(float(GROWTH), (end - start) / spent if spent else 0.0), end - start
+        growth, spent = max(1.0, (end - start) / spent) if spent else growth, end - start
         if count < len(train) and spent * growth <= limit:
             continue
         notes = [f"learned from {count:,} of {len(train):,} rows: more would take over {limit:g} s"] * (
@@ -218,9 +218,9 @@ def fit_in_time(
 
 
 def counts(num_rows: int) -> Iterator[int]:
-    """Of rows to learn from, each a few times the one before; the last are all."""
+    """Of rows to learn from, each a few times the one before; the last is that of all."""
     count = FIRST_TRIAL
-    while count * GROWTH <= num_rows:
+    while 2 * count <= num_rows:
         yield count
         count *= GROWTH
     yield num_rows
@@ -241,7 +241,7 @@ def scores(task: Task, predicted: np.ndarray, truth: Tensor) -> dict[str, float]
 
 
 def prediction(task: Task, predicted: np.ndarray, truth: Tensor) -> Tensor:
-    """What scikit-learn has predicted, as our metrics take it: values in the units of y, or probabilities of 0 and 1."""
+    """What was predicted, as our metrics take it: values in the units of y, or probabilities of 0 and 1."""
     answer = torch.as_tensor(np.ascontiguousarray(predicted))  # scikit-learn has columns in a row each
     if isinstance(task, Regression):
         return task.prediction(answer.to(truth.dtype).reshape(truth.shape))

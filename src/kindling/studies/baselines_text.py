@@ -15,7 +15,7 @@ def heading(facts: dict[str, Any]) -> Iterator[str]:
     yield from wrapped(printable(f"{facts['data']}: {told}"))
     yield f"rows   {', '.join(f'{name} {size:,}' for name, size in facts['sizes'].items())}"
     if facts["same_rows"]:
-        yield "The test rows are the training rows: a score says what was kept, and nothing of new rows."
+        yield "The test rows are the training rows: scores say what was kept, not what is new."
     yield ""
 
 
@@ -29,8 +29,9 @@ def lines(facts: dict[str, Any], found: Iterator[Baseline]) -> Iterator[str]:
         if not head:
             yield cells("", [f"test/{name}" for name in one.scores], "fit s", "predict s", "keeps")
             head = True
-        marked = one.method + "*" * bool(one.notes)
-        yield cells(marked, [f"{value:.4g}" for value in one.scores.values()], *map(brief, one.seconds), one.size)
+        fit, predict = map(brief, one.seconds)
+        scores = [f"{value:.4g}" for value in one.scores.values()]
+        yield cells(one.method + "*" * bool(one.notes), scores, fit, predict, one.size)
         notes += [f"{one.method}: {key}={value:g}, chosen by the validation rows" for key, value in one.chosen.items()]
         notes += [f"{one.method}*: {note}" for note in one.notes]
     yield ""

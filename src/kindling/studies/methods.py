@@ -1,4 +1,4 @@
-"""Methods of scikit-learn: each with its defaults, and the few values of one setting among which the validation chooses."""
+"""Methods of scikit-learn: each with its defaults, and the values of one setting that the validation may choose."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,0 +1,137 @@
+"""Our nets beside other methods. python docs/course/code/other_methods.py [NAME ...] [--seeds 5] [--write]
+
+NAME is one of linear, diabetes, boston, digits and mnist. Each of our commands is run with the seeds 0, 1, ...; the
+others are those of scripts/baselines.py, on the same rows. --write puts the tables into lesson 16; all of them, and the
+figure, take a quarter of an hour.
+"""
+
+import argparse
+import io
+import statistics
+import subprocess
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import sklearn
+import torch
+
+from kindling import compose, train
+from kindling.errors import told_in_a_sentence
+from kindling.figure import Figure, save, style
+from kindling.palette import BLUE, GREY, VERMILLION
+from kindling.studies.baselines import Baseline, measure
+from kindling.studies.page import put
+from kindling.studies.table import processor
+
+SCRIPT = "docs/course/code/other_methods.py"
+PAGE = Path(__file__).parents[1] / "16-other-methods.md"
+NETS = {
+    "linear": ["model=linear_regression data=linear", "model=mlp data=linear loss=mse"],
+    "diabetes": ["model=linear_regression data=diabetes", "model=mlp data=diabetes loss=mse"],
+    "boston": [
+        "model=linear_regression data=boston trainer.max_epochs=100",
+        "model=mlp data=boston loss=mse trainer.max_epochs=100",
+    ],
+    "digits": ["model=mlp data=digits"],
+    "mnist": ["model=mlp data=mnist"],
+}
+SCORES = {"rmse": "test/rmse", "r2": "test/r2", "acc": "test/acc"}  # in this order, those that there are
+Line = tuple[str, dict[str, float], str]  # the method, its scores, and the cells of a table
+
+
+def ours(command: str, seeds: int) -> Line:
+    """Mean and spread over the seeds."""
+    summaries = []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+            run = train(compose([*command.split(), f"seed={seed}", "~callbacks.figures", f"run_dir={folder}/run"]))
+            summaries.append(run.summary)
+    found = {
+        name: [one["metrics"][score] for one in summaries]
+        for name, score in SCORES.items()
+        if score in summaries[0]["metrics"]
+    }
+    cells = [
+        f"{statistics.fmean(v):.4g}" + (f" ± {statistics.stdev(v):.1g}" if seeds > 1 else "") for v in found.values()
+    ]
+    fit, test = (statistics.fmean(one["seconds"][stage] for one in summaries) for stage in ("fit", "test"))
+    size = f"{summaries[0]['parameters']:,} weights"
+    means = {name: statistics.fmean(values) for name, values in found.items()}
+    return command, means, row(f"`{command}`", cells, fit, test, size)
+
+
+def theirs(one: Baseline) -> Line:
+    kept = {name: one.scores[name] for name in SCORES if name in one.scores}
+    chosen = "".join(f", {key}={value:g}" for key, value in one.chosen.items())
+    name = f"{one.method}{chosen}" + "".join(f" ({note})" for note in one.notes)
+    return one.method, kept, row(name, [f"{value:.4g}" for value in kept.values()], *one.seconds, one.size)
+
+
+def row(name: str, scores: list[str], fit: float, predict: float, size: str) -> str:
+    return f"| {' | '.join([name, *scores, f'{fit:.2f}', f'{predict:.2f}', size])} |"
+
+
+def lines(name: str, seeds: int) -> list[Line]:
+    nets = [ours(command, seeds) for command in NETS[name]]
+    _, found = measure(compose([f"data={name}"]))
+    return [*nets, *(theirs(one) for one in found if one.problem is None)]
+
+
+def origin(seeds: int) -> str:
+    """What the table was measured on."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=PAGE.parent)
+    versions = f"torch {torch.__version__}, scikit-learn {sklearn.__version__}; revision {done.stdout.strip()}"
+    return (
+        f"Our nets: mean ± standard deviation of {seeds} seeds; the others: seed 0. One after the other on "
+        f"{processor()}; {versions}. Written by `python {SCRIPT} --write`."
+    )
+
+
+def table(found: list[Line]) -> str:
+    heads = ["", *(SCORES[name] for name in found[0][1]), "fit (s)", "predict (s)", "keeps"]
+    return "\n".join([f"| {' | '.join(heads)} |", "|" + "---|" * len(heads), *(cells for _, _, cells in found)])
+
+
+def picture(tables: dict[str, list[Line]]) -> Figure:
+    """The share that each method explains, or gets right, a panel for each data set."""
+    methods = list(dict.fromkeys(label(method) for found in tables.values() for method, _, _ in found))[::-1]
+    with style():
+        figure = Figure(figsize=(5.8, 2.8), layout="constrained")
+        for axes, (name, found) in zip(figure.subplots(1, len(tables), sharey=True), tables.items(), strict=True):
+            score = "acc" if "acc" in found[0][1] else "r2"
+            for method, scores, _ in found:
+                net = method.startswith("model=")
+                axes.plot(
+                    scores[score], methods.index(label(method)), "s" if net else "o", color=VERMILLION if net else BLUE
+                )
+            best = max(scores[score] for _, scores, _ in found)
+            axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":")
+            axes.set(title=name, xlabel=SCORES[score], yticks=range(len(methods)), yticklabels=methods)
+            axes.locator_params(axis="x", nbins=3)
+    return figure
+
+
+def label(method: str) -> str:
+    return method.split()[0].removeprefix("model=") if method.startswith("model=") else method
+
+
+@told_in_a_sentence()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", choices=[*NETS, []], metavar="NAME", help="default: diabetes")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="into the page; without names all, and the figure")
+    args = parser.parse_args()
+    tables = {}
+    for name in args.names or (NETS if args.write else ["diabetes"]):
+        tables[name] = lines(name, args.seeds)
+        print(f"{name}\n\n{table(tables[name])}\n", flush=True)
+        if args.write:
+            put(PAGE, f"others {name}", f"{table(tables[name])}\n\n{origin(args.seeds)}")
+    if args.write and len(tables) == len(NETS):
+        save(PAGE.parent / "figures", "16-others", picture(tables))
+
+
+if __name__ == "__main__":
+    main()
