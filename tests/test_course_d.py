@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import pairwise
 from math import comb
 from types import ModuleType
 
@@ -130,7 +131,9 @@ def test_each_optimizer_has_had_the_same_budget() -> None:
 # The answers: each computed, and found in what the page says.
 def answers(lesson: int) -> list[str]:
     """Each in one line."""
-    found = re.findall(r"<details><summary>Answer</summary>\n(.*?)</details>", page(lesson).read_text(), flags=re.DOTALL)
+    found = re.findall(
+        r"<details><summary>Answer</summary>\n(.*?)</details>", page(lesson).read_text(), flags=re.DOTALL
+    )
     assert len(found) == 3
     return [" ".join(answer.split()) for answer in found]
 
@@ -178,7 +181,7 @@ def fastest_rate() -> str:
 
 
 def parameters(*sizes: int) -> int:
-    net = nn.Sequential(*(nn.Linear(before, after) for before, after in zip(sizes[:-1], sizes[1:], strict=True)))
+    net = nn.Sequential(*(nn.Linear(before, after) for before, after in pairwise(sizes)))
     return eval(answers(14)[2].strip("`"), {"net": net})
 
 

@@ -1,4 +1,4 @@
-"""What a leak does to a score, and layers left in the wrong mode. python docs/course/code/generalisation.py [--write]"""
+"""What a leak does to a score, and layers in the wrong mode. python docs/course/code/generalisation.py [--write]"""
 
 import contextlib
 import io

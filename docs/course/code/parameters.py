@@ -1,4 +1,4 @@
-"""What the nets are made of, counted, and what they answer untrained. python docs/course/code/parameters.py [--write]"""
+"""What nets are made of, counted, and what they answer untrained. python docs/course/code/parameters.py [--write]"""
 
 import sys
 from pathlib import Path

@@ -47,9 +47,7 @@ SPLITS = digits()
 def trained(setting: Setting, seed: int) -> nn.Module:
     """64-32-10 after 4 epochs of AdamW."""
     torch.manual_seed(seed)
-    net = nn.Sequential(
-        nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Dropout(setting["dropout"]), nn.Linear(32, 10)
-    )
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Dropout(setting["dropout"]), nn.Linear(32, 10))
     optimizer = torch.optim.AdamW(net.parameters(), lr=setting["lr"], weight_decay=setting["decay"])
     x, y = SPLITS["train"]
     for _ in range(4):
@@ -136,7 +134,10 @@ def searches() -> dict[str, list[list[tuple[Setting, float]]]]:
 
 
 def methods_table(found: dict[str, list[list[tuple[Setting, float]]]]) -> str:
-    lines = ["| search | searches | best validation loss | on 5 other seeds | their test loss |", "|---|---|---|---|---|"]
+    lines = [
+        "| search | searches | best validation loss | on 5 other seeds | their test loss |",
+        "|---|---|---|---|---|",
+    ]
     for name, runs in found.items():
         best = [min(tried, key=lambda one: one[1]) for tried in runs]
         nets = [trained(setting, seed) for setting, _ in best for seed in range(1, 6)]
@@ -165,7 +166,7 @@ def seeds_table(scores: pd.DataFrame) -> str:
     for name, cells in rows.items():
         lines.append(f"| {name} | " + " | ".join("" if math.isnan(v) else f"{100 * v:.1f} %" for v in cells) + " |")
     spread = 100 * stdev(scores["test/acc"])
-    lines += ["", f"{len(scores)} seeds in {len(groups)} groups; the test accuracy of a seed spreads by {spread:.1f} %."]
+    lines += ["", f"{len(scores)} seeds in {len(groups)} groups; the test accuracy spreads by {spread:.1f} %."]
     return "\n".join(lines)
 
 
