@@ -430,9 +430,11 @@ def test_what_is_fitted_is_fitted_on_the_rows_that_are_left() -> None:
 
 
 def test_more_rows_than_there_are_cannot_be_trained_on() -> None:
-    with pytest.raises(UserError, match="^data.num_train=1440: Digits has 1439 rows for training$"):
+    with pytest.raises(UserError, match=r"^data\.num_train=1440: Digits has 1439 rows for training$"):
         ready(Digits(num_train=1440))
-    with pytest.raises(UserError, match="^data.num_train=3: Mine standardises in load.., by rows that are chosen only"):
+    with pytest.raises(
+        UserError, match=r"^data\.num_train=3: Mine standardises in load.., by rows that are chosen only"
+    ):
         ready(Mine(num_train=3, standardised="x"))
     assert problems(compose_config("model=mlp", "data=digits", "data.num_train=0", "run_dir=x")) == [
         "data.num_train=0: should be greater than 0"
