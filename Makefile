@@ -1,10 +1,11 @@
-# make train [ARGS="model=xor seed=1"]   make test   make torture   make lint   make benchmark   make accelerator   make lock
+# make train [ARGS="model=xor seed=1"]   make test   make torture   make lint   make benchmark   make accelerator   make studies
+# make lock
 # Each sets up .venv first, where it is missing or older than the lock.
 ARGS ?=
 PYTHON := .venv/bin/python
 UV = $$(command -v uv || echo .venv/bin/uv)
 
-.PHONY: train test torture lint benchmark accelerator lock
+.PHONY: train test torture lint benchmark accelerator studies lock
 train: .venv/.installed
 	@$(PYTHON) train.py $(ARGS)
 
@@ -26,6 +27,9 @@ benchmark: .venv/.installed
 
 accelerator: .venv/.installed
 	@$(PYTHON) scripts/accelerator.py $(ARGS)
+
+studies: .venv/.installed   # every table and figure of docs/ that takes long: hours on two cores, and it goes on
+	@$(PYTHON) scripts/study.py all $(ARGS)
 
 lock: .venv/.installed
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \

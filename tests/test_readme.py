@@ -66,7 +66,7 @@ def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.M
     assert re.match("error: (RUN: |outputs/(shown/|sweeps/NAME: is not the folder of a))", str(exit_info.value.code))
 
 
-@pytest.mark.parametrize("group", sorted({file.parent.name for file in CONF.glob("*/*.yaml")} - {"local"}))
+@pytest.mark.parametrize("group", sorted({file.parent.name for file in CONF.glob("*/*.yaml")} - {"local", "study"}))
 def test_the_table_names_every_option(group: str) -> None:
     (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", README, flags=re.MULTILINE)
     assert re.findall(r"`([a-z0-9_]+)`", row) == options(group)

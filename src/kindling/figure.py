@@ -72,7 +72,7 @@ class Figure(figure.Figure):
         with style():
             if kind == "png":  # savefig would lay it out and walk through it twice
                 self.set_dpi(dpi)
-                FigureCanvasAgg(self).print_png(buffer)
+                FigureCanvasAgg(self).print_png(buffer)  # type: ignore[no-untyped-call]
             else:
                 self.savefig(buffer, format=kind, dpi=dpi, metadata=UNDATED.get(kind))
         return buffer.getvalue()

@@ -1,0 +1,57 @@
+"""A study from its runs to its page."""
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from kindling.errors import UserError
+from kindling.figure import save
+from kindling.folders import PROJECT, near
+from kindling.studies.page import put
+from kindling.studies.picture import picture
+from kindling.studies.results import Result, read_row
+from kindling.studies.study import Study
+from kindling.studies.table import duration, table
+
+
+def run(study: Study, root: Path) -> dict[str, Result]:
+    """Each row that has not ended, one after the other, with a line of its command; the others are read.
+
+    Raises:
+        UserError: where a command fails before its runs have ended.
+    """
+    results = {}
+    for place, row in enumerate(study.rows, 1):
+        found = read_row(study, row, root)
+        if found is None:
+            command = study.command(row)
+            print(f"{place} of {len(study.rows)}: {shlex.join(command)}", flush=True)
+            began = time.monotonic()
+            start(command[2:], study.folder(row, root))
+            print(f"    {duration(time.monotonic() - began)}", flush=True)
+            found = read_row(study, row, root)
+        if found is None:
+            raise UserError(f"{near(study.folder(row, root))}: the runs of {row} have not ended")
+        results[row] = found
+    return results
+
+
+def start(argv: list[str], folder: Path) -> None:
+    """The sweep of a row; what it says is shown where it fails. Failed jobs are told in the table."""
+    command = [sys.executable, "train.py", *argv, f"hydra.sweep.dir={folder.absolute()}", "sweep.quiet=true"]
+    done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode and not (folder / "sweep.yaml").exists():
+        raise UserError(f"{shlex.join(command)}\n{done.stdout.strip()}")
+
+
+def write(study: Study, results: dict[str, Result]) -> Path | None:
+    """The table into its page, the figure beside it; where the figure is, if there is one."""
+    put(study.page, f"study {study.name}", table(study, results))
+    if not study.figure:
+        return None
+    number = study.page.name.partition("-")[0]
+    name = f"{number}-{study.name}" if number.isdecimal() else study.name
+    save(study.page.parent / "figures", name, picture(study, results))
+    return study.page.parent / "figures" / f"{name}.png"

@@ -1,0 +1,82 @@
+"""The table of a study, in Markdown."""
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+
+from kindling.folders import part
+from kindling.studies.results import Result
+from kindling.studies.study import Column, Study
+
+
+def table(study: Study, results: Mapping[str, Result]) -> str:
+    """A line a row: its label, its overrides, its scores; below, what it was measured on."""
+    heads = [study.title, "overrides", *study.columns]
+    source = study.published.get("source")
+    if source:
+        heads.append(f"published ({source})")
+    lines = [heads, ["---"] * len(heads)]
+    for row, result in results.items():
+        cells = [row, f"`{' '.join(study.rows[row])}`" if study.rows[row] else ""]
+        cells += [cell(result, column) for column in study.columns.values()]
+        lines.append(cells + ([str(study.published.get(row, ""))] if source else []))
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{text}\n\n{origin(study, list(results.values()))}"
+
+
+def cell(result: Result, column: Column) -> str:
+    values = in_unit(result.values(column.score), column)
+    failed = f" ({result.failed} failed)" if result.failed else ""
+    if not values:
+        return f"none{failed}"
+    if column.show == "solved":
+        return f"{sum(value == 1 for value in values):,} of {len(values) + result.failed:,}"
+    return f"{mean_and_spread(values, 2 if column.show in ('percent', 'error') else None)}{failed}"
+
+
+def in_unit(values: list[float], column: Column) -> list[float]:
+    if column.show == "percent":
+        return [100 * value for value in values]
+    if column.show == "error":
+        return [100 - 100 * value for value in values]
+    return values
+
+
+def mean_and_spread(values: list[float], digits: int | None = None) -> str:
+    """With so many digits after the point, else with four that count; the spread is that of the sample."""
+    mean = statistics.fmean(values)
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    if digits is not None:
+        return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if len(values) > 1 else "")
+    if all(value == int(value) for value in values) and not spread:
+        return f"{int(mean):,}"
+    return f"{mean:.4g}" + (f" ± {spread:.2g}" if len(values) > 1 else "")
+
+
+def origin(study: Study, results: list[Result]) -> str:
+    """Of how many seeds the table is, and what made it: machine, time, versions, revision, command."""
+    summaries = [one for result in results for one in result.summaries]
+    devices = sorted({str(one.get("device")) for one in summaries})
+    machine = ", ".join(processor() if device == "cpu" else device for device in devices)
+    torch = ", ".join(sorted({str(part(one, "versions").get("torch")) for one in summaries}))
+    revisions = ", ".join(sorted({str(part(one, "git").get("revision"))[:9] for one in summaries}))
+    day = max((str(one.get("started"))[:10] for one in summaries), default="")
+    seeds = f"{study.repeats:,} seeds" if study.repeats > 1 else "1 seed"
+    command = " ".join(["python", "train.py", "-m", *study.common, "..."])
+    return (
+        f"Each row: `{command}`, {seeds}, mean ± standard deviation. "
+        f"{duration(sum(one.seconds for one in results))} in all on {machine}; torch {torch}; "
+        f"revision {revisions}; {day}. Written by `python scripts/study.py {study.name}`."
+    )
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def processor() -> str:
+    """Of this machine, as Linux names it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "a processor")
+    return model.replace("(R)", "").replace("(TM)", "")
