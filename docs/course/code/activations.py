@@ -4,131 +4,135 @@
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from matplotlib.axes import Axes
+from torch import Tensor
+from torch.nn import functional
 
 from kindling.figure import Figure, save, style
-from kindling.pictures.hidden import draw_line, draw_sheet
 from kindling.palette import BLUE, VERMILLION
+from kindling.pictures.hidden import draw_line, draw_sheet
 from kindling.studies.page import put
 
 COURSE = Path(__file__).parent.parent
 X = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
 Y = torch.tensor([[0.0], [1.0], [1.0], [0.0]], dtype=torch.float64)
 PLACES = (-2.0, -0.5, 0.5, 2.0)
+SEEDS = 100
+Weights = list[Tensor]  # of all seeds at once: W (S, 2, H), b (S, 1, H), v (S, H, 1), c (S, 1, 1)
 
 
-class Step(nn.Module):
-    """1 above 0, else 0: the first activation there was, of the perceptron."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x > 0).to(x.dtype) + 0 * x  # the second part says that its slope is 0 everywhere
+def step(x: Tensor) -> Tensor:
+    """1 above 0, else 0: the activation of the first perceptrons."""
+    return (x > 0).to(x.dtype) + 0 * x  # the second part tells autograd that the slope is 0 everywhere
 
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "none": nn.Identity,
-    "step": Step,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "ReLU": nn.ReLU,
-    "leaky ReLU": nn.LeakyReLU,
-    "SiLU": nn.SiLU,
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "step": step,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "ReLU": functional.relu,
+    "leaky ReLU": functional.leaky_relu,
+    "SiLU": functional.silu,
 }
 
 
 def slopes() -> str:
-    """The value and the slope of each at four places."""
-    head = " | ".join(f"at {place:g}" for place in PLACES)
-    table = [f"| activation, value (slope) | {head} |", "|---|" + "---:|" * len(PLACES)]
+    """The value of each at four places, and its slope there."""
+    heads = " | ".join(f"x = {place:g}" for place in PLACES)
+    table = [f"| value (slope) at | {heads} |", "|---|" + "---:|" * len(PLACES)]
     for name, activation in ACTIVATIONS.items():
         x = torch.tensor(PLACES, dtype=torch.float64, requires_grad=True)
-        y = activation()(x)
+        y = activation(x)
         y.sum().backward()
-        cells = [f"{v:.2f} ({d:.2f})" for v, d in zip(y.tolist(), x.grad.tolist(), strict=True)]
+        cells = [f"{value:.2f} ({slope:.2f})" for value, slope in zip(y.tolist(), x.grad.tolist(), strict=True)]
         table.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(table)
 
 
-def net_of(activation: type[nn.Module], seed: int) -> nn.Sequential:
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(2, 2), activation(), nn.Linear(2, 1)).double()
+def start(units: int) -> Weights:
+    """Uniform within 1 / sqrt(inputs of the layer), as nn.Linear has it."""
+    torch.manual_seed(0)
+    shapes = {(SEEDS, 2, units): 2, (SEEDS, 1, units): 2, (SEEDS, units, 1): units, (SEEDS, 1, 1): units}
+    return [(2 * torch.rand(shape, dtype=torch.float64) - 1) / inputs**0.5 for shape, inputs in shapes.items()]
 
 
-def trained(activation: type[nn.Module], seed: int, steps: int = 1000) -> tuple[nn.Sequential, float]:
-    """2-2-1 on the four rows, by Adam with learning rate 0.05."""
-    net = net_of(activation, seed)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+def logits(weights: Weights, activation: Callable[[Tensor], Tensor]) -> Tensor:
+    w, b, v, c = weights
+    return activation(X @ w + b) @ v + c
+
+
+def train(activation: Callable[[Tensor], Tensor], units: int, steps: int = 500) -> Weights:
+    """100 nets at once by Adam with learning rate 0.1, all four rows in each step."""
+    weights = [weight.requires_grad_() for weight in start(units)]
+    optimizer = torch.optim.Adam(weights, lr=0.1)
     for _ in range(steps):
-        loss = nn.functional.binary_cross_entropy_with_logits(net(X), Y)
+        z = logits(weights, activation)
+        loss = functional.binary_cross_entropy_with_logits(z, Y.expand_as(z), reduction="sum") / 4
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # of a sum over nets: each gets the gradient of its own loss
         optimizer.step()
-    return net, nn.functional.binary_cross_entropy_with_logits(net(X), Y).item()
+    return [weight.detach() for weight in weights]
 
 
-def first_solved(activation: type[nn.Module], seeds: int = 4) -> tuple[nn.Sequential, int | None, float]:
-    """The net of the first seed that gets all four rows right, else that of the last one."""
-    for seed in range(seeds):
-        net, loss = trained(activation, seed)
-        if ((net(X) > 0) == (Y > 0)).all() and loss < 0.3:
-            return net, seed, loss
-    return net, None, loss
+def solved(weights: Weights, activation: Callable[[Tensor], Tensor]) -> Tensor:
+    """Whether the net of each seed gets all four rows right, and not by a hair, (S,)."""
+    sides = logits(weights, activation) * (2 * Y - 1)
+    return (sides > 0.01).all(dim=1)[:, 0]
 
 
-def step() -> str:
-    """What training does to each weight of 2-2-1 with a step: how far the two layers have moved."""
-    table = ["| 2-2-1 with | hidden weights moved by | loss before | after |", "|---|---:|---:|---:|"]
-    for name in ("step", "sigmoid"):
-        before = net_of(ACTIVATIONS[name], 0)
-        after, loss = trained(ACTIVATIONS[name], 0)
-        moved = (after[0].weight - before[0].weight).abs().max().item()
-        first = nn.functional.binary_cross_entropy_with_logits(before(X), Y).item()
-        table.append(f"| {name} | {moved:.1f} | {first:.2f} | {loss:.2f} |")
+def trained() -> str:
+    """2-4-1 with each: how far training moves a hidden weight, and how many of the nets it solves."""
+    table = ["| activation | a hidden weight moves by | solved |", "|---|---:|---:|"]
+    for name, activation in ACTIVATIONS.items():
+        weights = train(activation, units=4)
+        moved = (weights[0] - start(4)[0]).abs().mean().item()
+        table.append(f"| {name} | {moved:.1f} | {int(solved(weights, activation).sum())} of {SEEDS} |")
     return "\n".join(table)
 
 
-def by_hand() -> nn.Sequential:
+def by_hand() -> Weights:
     """Step units that are OR and AND; the output says: the first and not the second."""
-    net = net_of(Step, 0)
-    with torch.no_grad():
-        net[0].weight.fill_(1.0)
-        net[0].bias.copy_(torch.tensor([-0.5, -1.5]))
-        net[2].weight.copy_(torch.tensor([[1.0, -1.0]]))
-        net[2].bias.fill_(-0.5)
-    return net
+    parts = [[[1, 1], [1, 1]], [[-0.5, -1.5]], [[1], [-1]], [[-0.5]]]
+    return [torch.tensor(part, dtype=torch.float64) for part in parts]
 
 
-@torch.no_grad()
 def draw() -> Figure:
     figure = Figure(figsize=(5.8, 3.9), layout="constrained")
-    panels = figure.subplots(2, 4).flat
-    line = torch.linspace(0, 1, 41, dtype=torch.float64)
-    lines = [torch.stack([torch.full_like(line, at), line], dim=1) for at in torch.linspace(0, 1, 9).tolist()]
-    sheet = torch.stack([*lines, *(part.flip(1) for part in lines)])
-    panels[0].set_title("the inputs")
-    draw_sheet(panels[0], sheet.numpy())
-    points(panels[0], X)
-    for axes, (name, activation) in zip(list(panels)[1:], ACTIVATIONS.items(), strict=True):
-        with torch.enable_grad():
-            net, seed = (by_hand(), "by hand") if name == "step" else first_solved(activation)[:2]
-        draw_sheet(axes, net[:2](sheet).numpy())
-        points(axes, net[:2](X))
+    first, *others = figure.subplots(2, 4).flat
+    lines = torch.linspace(0, 1, 9, dtype=torch.float64)
+    along = torch.linspace(0, 1, 41, dtype=torch.float64)
+    upright = torch.cartesian_prod(lines, along).reshape(9, 41, 2)
+    sheet = torch.cat([upright, upright.flip(2)])
+    show(first, "the inputs", sheet, X)
+    for axes, (name, activation) in zip(others, ACTIVATIONS.items(), strict=True):
+        if name == "step":
+            weights = by_hand()
+        else:
+            found = train(activation, units=2)
+            seed = int(solved(found, activation).int().argmax())  # the first that solves it, else 0
+            weights = start(2) if name == "none" else found
+            weights = [weight[seed] for weight in weights]
+        w, b, v, c = weights
+        show(axes, f"{name} (by hand)" if name == "step" else name, activation(sheet @ w + b), activation(X @ w + b))
         if name != "none":
-            draw_line(axes, (*net[2].weight[0].tolist(), net[2].bias.item()))
-        axes.set_title(name + (" (by hand)" if seed == "by hand" else ""))
+            draw_line(axes, (*v[:, 0].tolist(), c.item()))
     return figure
 
 
-def points(axes, places: Tensor) -> None:
+def show(axes: Axes, title: str, sheet: Tensor, places: Tensor) -> None:
+    draw_sheet(axes, sheet.numpy())
     for y, colour, marker in ((0, BLUE, "o"), (1, VERMILLION, "s")):
         axes.scatter(*places[Y[:, 0] == y].T, color=colour, marker=marker, s=30, zorder=3)
-    axes.tick_params(labelsize=7)
+    axes.set_title(title)
 
 
 def main() -> None:
-    tables = {"slopes": slopes(), "step": step()}
+    tables = {"slopes": slopes(), "trained": trained()}
     for table in tables.values():
         print(table, end="\n\n")
     if "--write" in sys.argv:

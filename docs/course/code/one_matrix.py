@@ -97,7 +97,16 @@ def points(axes: Axes, places: torch.Tensor, title: str, across: str, up: str) -
         key = tuple(place)
         names[key] = (names[key] + "\n" if key in names else "") + f"({row[0]}, {row[1]})"
     for key, name in names.items():
-        axes.annotate(name, key, (0, 6), textcoords="offset points", ha="center", fontsize=SMALLEST)
+        below = "(0, 1)" in name or name == "(1, 0)"
+        axes.annotate(
+            name,
+            key,
+            (0, -6 if below else 6),
+            textcoords="offset points",
+            ha="center",
+            va="top" if below else "bottom",
+            fontsize=SMALLEST,
+        )
     axes.margins(0.35)
     axes.set(title=title, xlabel=across, ylabel=up)
 
