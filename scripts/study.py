@@ -16,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of files in conf/study; all: every one")
     parser.add_argument("--quick", action="store_true", help="small, and printed only")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="rows at a time, for many cores or a GPU")
     parser.add_argument(
         "--in", dest="root", type=Path, default=Path("outputs/studies"), metavar="FOLDER", help="where the runs are"
     )
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(*(f"{name:20} {opening(name)}" for name in names()), sep="\n")
         studies = [read_study(name, args.quick) for name in (names() if args.names == ["all"] else args.names)]
         for study in studies:
-            results = run.run(study, args.root)
+            results = run.run(study, args.root, args.jobs)
             print(table(study, results))
             if not args.quick:
                 figure = run.write(study, results)

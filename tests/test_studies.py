@@ -164,7 +164,7 @@ def test_a_study_runs_from_its_commands_and_goes_on(
     study = read_study("xor", quick=True)
     results = run.run(study, tmp_path / "runs")
     assert capsys.readouterr().out.startswith(
-        "1 of 2: python train.py -m model=xor trainer.max_epochs=1 model.init=default"
+        "python train.py -m model=xor trainer.max_epochs=1 model.init=default"
     )
     assert results["tanh"].summaries[0]["metrics"].keys() == {"test/acc", "test/loss"}
     assert run.run(study, tmp_path / "runs") == results

@@ -76,7 +76,7 @@ def read_row(study: Study, row: str, root: Path) -> Result | None:
         UserError: where the folder holds runs of other settings, as after a change of the study.
     """
     folder = study.folder(row, root)
-    jobs = [folder / str(job) for job in range(1 if study.population > 1 else study.seeds)]
+    jobs = [folder / str(job) for job in range(study.runs(row))]
     summaries = [read_summary(job) for job in jobs]
     asked = {text for text in study.command(row)[3:] if not text.startswith(("seed=", "hydra"))}
     for job in jobs:

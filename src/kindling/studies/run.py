@@ -4,6 +4,7 @@ import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kindling.errors import UserError
@@ -16,26 +17,30 @@ from kindling.studies.study import Study
 from kindling.studies.table import duration, table
 
 
-def run(study: Study, root: Path) -> dict[str, Result]:
-    """Each row that has not ended, one after the other, with a line of its command; the others are read.
+def run(study: Study, root: Path, jobs: int = 1) -> dict[str, Result]:
+    """Each row that has not ended, `jobs` at a time, with a line of its command; the others are read.
 
     Raises:
         UserError: where a command fails before its runs have ended.
     """
-    results = {}
-    for place, row in enumerate(study.rows, 1):
-        found = read_row(study, row, root)
-        if found is None:
-            command = study.command(row)
-            print(f"{place} of {len(study.rows)}: {shlex.join(command)}", flush=True)
-            began = time.monotonic()
-            start(command[2:], study.folder(row, root))
-            print(f"    {duration(time.monotonic() - began)}", flush=True)
-            found = read_row(study, row, root)
-        if found is None:
-            raise UserError(f"{near(study.folder(row, root))}: the runs of {row} have not ended")
-        results[row] = found
-    return results
+    found = {row: read_row(study, row, root) for row in study.rows}
+    left = [row for row, result in found.items() if result is None]
+    with ThreadPoolExecutor(jobs) as pool:
+        for row, result in zip(left, pool.map(lambda row: run_row(study, row, root), left), strict=True):
+            found[row] = result
+    return {row: result for row, result in found.items() if result is not None}
+
+
+def run_row(study: Study, row: str, root: Path) -> Result:
+    command = study.command(row)
+    print(shlex.join(command), flush=True)
+    began = time.monotonic()
+    start(command[2:], study.folder(row, root))
+    print(f"    {row}: {duration(time.monotonic() - began)}", flush=True)
+    result = read_row(study, row, root)
+    if result is None:
+        raise UserError(f"{near(study.folder(row, root))}: the runs of {row} have not ended")
+    return result
 
 
 def start(argv: list[str], folder: Path) -> None:

@@ -38,7 +38,7 @@ class Study:
         columns: by their heads.
         common: overrides of every row.
         seeds: runs of each row, with the seeds 0, 1, ...
-        population: in their place: so many seeds at once, in one run.
+        population: in their place: so many seeds at once, in one run. A row of its own may say `population=K`.
         published: figures that were printed elsewhere, by the label of the row; `source` says where.
         figure: {curves: SCORE} over the epochs, or {points: HEAD} of a column.
         quick: what is otherwise with --quick; its common overrides come after those of the study.
@@ -62,10 +62,14 @@ class Study:
 
     def command(self, row: str) -> list[str]:
         """What a reader types for the row."""
-        overrides = [*self.common, *self.rows[row]]
-        if self.population > 1:
-            return ["python", "train.py", "-m", *overrides, "seed=0", f"population={self.population}"]
-        return ["python", "train.py", "-m", *overrides, f"seed={','.join(map(str, range(self.seeds)))}"]
+        at_once = [f"population={self.population}"] if self.population > 1 else []
+        seeds = ",".join(map(str, range(self.runs(row))))
+        return ["python", "train.py", "-m", *self.common, *self.rows[row], *at_once, f"seed={seeds}"]
+
+    def runs(self, row: str) -> int:
+        """Of the row: one of a population, else one for each seed."""
+        at_once = self.population > 1 or any(text.startswith("population=") for text in self.rows[row])
+        return 1 if at_once else self.seeds
 
     @property
     def repeats(self) -> int:
