@@ -91,8 +91,18 @@ def trained() -> str:
     for name, activation in ACTIVATIONS.items():
         weights = train(activation, units=4)
         moved = (weights[0] - start(4)[0]).abs().mean().item()
-        table.append(f"| {name} | {moved:.1f} | {int(solved(weights, activation).sum())} of {SEEDS} |")
-    return "\n".join(table)
+        right = solved(weights, activation)
+        table.append(f"| {name} | {moved:.1f} | {int(right.sum())} of {SEEDS} |")
+        if name == "ReLU":
+            units = dead(weights)
+            told = f"{units[right].mean():.1f} where XOR is solved, {units[~right].mean():.1f} where it is not."
+    return "\n".join([*table, "", "Of the four ReLU units, so many are 0 for all rows in the end:", told])
+
+
+def dead(weights: Weights) -> Tensor:
+    """How many ReLU units of each net are 0 for all four rows, and get no gradient any more, (S,)."""
+    w, b, *_ = weights
+    return (X @ w + b <= 0).all(dim=1).sum(dim=1).double()
 
 
 def by_hand() -> Weights:
@@ -129,6 +139,7 @@ def show(axes: Axes, title: str, sheet: Tensor, places: Tensor) -> None:
     for y, colour, marker in ((0, BLUE, "o"), (1, VERMILLION, "s")):
         axes.scatter(*places[Y[:, 0] == y].T, color=colour, marker=marker, s=30, zorder=3)
     axes.set_title(title)
+    axes.locator_params(nbins=3)
 
 
 def main() -> None:

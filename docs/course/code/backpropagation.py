@@ -94,10 +94,11 @@ def check(found: Pass) -> str:
         [v - step * d for v, d in zip(V, found.dv, strict=True)],
         C - step * found.dc,
     )
+    same = "less" if widest < 1e-6 else "more"
     return (
-        f"{len(hand)} gradients by hand and by torch: they differ by {'less' if widest < 1e-12 else 'more'} than 1e-12.\n"
-        f"One step with learning rate {step}: the loss goes from {found.loss:.4f} to {after.loss:.4f}, "
-        f"p from {found.p:.4f} to {after.p:.4f}."
+        f"The {len(hand)} slopes by hand and those of PyTorch differ by {same} than 0.000001.\n"
+        f"After one step with learning rate {step} the loss is {after.loss:.4f}, not {found.loss:.4f},\n"
+        f"and p is {after.p:.4f}, not {found.p:.4f}."
     )
 
 
