@@ -29,7 +29,7 @@ STARTS: dict[str, Start] = {
 
 
 def symmetry() -> str:
-    """The hidden weights of 2-4-1 with tanh after 1,000 steps from three starts."""
+    """The hidden weights of 2-4-1 with tanh after 500 steps from three starts."""
     table = ["| start | w1 of the four hidden units after training | loss |", "|---|---|---:|"]
     starts: dict[str, Start] = {
         "zeros": nn.init.zeros_,
@@ -42,14 +42,14 @@ def symmetry() -> str:
     return "\n".join(table)
 
 
-def trained(start: Start, steps: int = 1000) -> tuple[nn.Sequential, float]:
-    """By Adam with learning rate 0.05, all rows in each step."""
+def trained(start: Start, steps: int = 500) -> tuple[nn.Sequential, float]:
+    """By Adam with learning rate 0.1, all rows in each step."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)).double()
     for layer in (net[0], net[2]):
         start(layer.weight)
         nn.init.zeros_(layer.bias)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
     for _ in range(steps):
         loss = nn.functional.binary_cross_entropy_with_logits(net(X), Y)
         optimizer.zero_grad()
