@@ -1,5 +1,6 @@
 """Models: their size, their gradients, and what they can and cannot learn."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from conftest import choices, compose_config
 from kindling import Run, compose, train
 from kindling.data.tabular import Housing
 from kindling.data.tasks import Binary, Multiclass, Multilabel, Regression, Task
+from kindling.errors import UserError
 from kindling.models.base import SupervisedModule
+from kindling.models.layers import initialize
 from kindling.models.linear_regression import LinearRegression
 from kindling.models.losses import MSELoss
 from kindling.models.metrics import MeanLoss
@@ -167,3 +170,27 @@ def test_a_loss_is_the_same_in_batches_of_any_size(tmp_path: Path) -> None:
     done = train(compose([*overrides, f"run_dir={tmp_path}"]))
     losses = [Run(tmp_path, [f"data.batch_size={size}"]).evaluate("val")["val/loss"] for size in (7, 32, 100, 1000)]
     assert losses == pytest.approx([done.score] * 4, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("init", "scale", "mean", "std"),
+    [("zeros", None, 0, 0), ("constant", 0.5, 0.5, 0), ("uniform", 0.5, 0, 0.5 / 3**0.5), ("normal", 0.1, 0, 0.1)],
+)
+def test_weights_start_as_asked(init: str, scale: float | None, mean: float, std: float) -> None:
+    layer = nn.Linear(200, 200)
+    initialize(layer, init, scale)
+    assert layer.weight.mean().item() == pytest.approx(mean, abs=0.01)
+    assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
+    assert not layer.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("init", "scale", "sentence"),
+    [
+        ("normal", None, "model.init_scale: model.init=normal needs one, the standard deviation, such as 0.5"),
+        ("default", 0.5, "model.init_scale: does nothing with model.init=default, only with constant, uniform, normal"),
+    ],
+)
+def test_a_scale_of_weights_is_given_where_it_counts(init: str, scale: float | None, sentence: str) -> None:
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        initialize(nn.Linear(2, 2), init, scale)

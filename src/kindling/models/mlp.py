@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import nn
 
 from kindling.models.base import SupervisedModule
@@ -23,6 +23,7 @@ class MLP(SupervisedModule):
         normalization: Normalization = "none",
         dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
         init: Init = "default",
+        init_scale: PositiveFloat | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -35,4 +36,4 @@ class MLP(SupervisedModule):
             if dropout:
                 layers.append(nn.Dropout(dropout))
         self.net = nn.Sequential(*layers, nn.Linear([in_features, *hidden_features][-1], out_features))
-        initialize(self.net, init)
+        initialize(self.net, init, init_scale)

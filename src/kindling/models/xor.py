@@ -1,11 +1,11 @@
 from typing import Any, Literal
 
 import torch
-from pydantic import PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 
 from kindling.models.base import SupervisedModule
-from kindling.models.layers import ACTIVATIONS, Activation, Init, initialize
+from kindling.models.layers import ACTIVATIONS, Activation, Init, check_scale, initialize
 
 
 class XOR(SupervisedModule):
@@ -20,6 +20,7 @@ class XOR(SupervisedModule):
         hidden_features: PositiveInt = 4,
         activation: Activation = "silu",
         init: Init | Literal["looks_linear"] = "default",
+        init_scale: PositiveFloat | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -27,11 +28,12 @@ class XOR(SupervisedModule):
         output = nn.Linear(hidden_features, out_features)
         self.net = nn.Sequential(hidden, ACTIVATIONS[activation](), output)
         if init == "looks_linear":
+            check_scale(init, init_scale)
             looks_linear(hidden)
             nn.init.xavier_normal_(output.weight)
             nn.init.zeros_(output.bias)
         else:
-            initialize(self.net, init)
+            initialize(self.net, init, init_scale)
 
 
 @torch.no_grad()
