@@ -14,7 +14,7 @@ from kindling.config.asked import Asked
 from kindling.config.checks import problems as problems_of
 from kindling.config.signatures import signature
 
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "study")
 FILES = [(group, name) for group in GROUPS for name in options(group)]
 NEEDED = {  # by data set of the user's own
     "csv": ["data.path=table.csv", "data.target=price"],

@@ -200,9 +200,8 @@ def main() -> None:
     }
     print("\n\n".join(tables.values()))
     if args.write:
-        from kindling.studies.page import put
-
         from kindling.figure import save
+        from kindling.studies.page import put
 
         course = Path(__file__).parents[1]
         for name, text in tables.items():

@@ -4,14 +4,16 @@ import statistics
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from kindling.figure import Figure, style
 from kindling.palette import CYCLE, GREY, VERMILLION
+from kindling.pictures.course import WORDS, parted
 from kindling.studies.results import Result
 from kindling.studies.study import Study
 from kindling.studies.table import in_unit
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # told apart where colours are not
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # one more than there are colours, so that no pair comes twice
 
 
 def picture(study: Study, results: Mapping[str, Result]) -> Figure:
@@ -37,7 +39,9 @@ def curves(study: Study, results: Mapping[str, Result]) -> Figure:
     values = np.concatenate([line.get_ydata() for line in axes.lines]).astype(float)
     if values.min() > 0 and values.max() > 20 * values.min():
         axes.set_yscale("log")
-    axes.set(xlabel="epoch", ylabel=score, title=study.title)
+    stage, name = parted(score)
+    axes.set(xlabel="epoch", ylabel=f"{stage} {WORDS.get(name, name)}".strip(), title=study.title)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     figure.legend(loc="outside right upper")
     return figure
 

@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kindling.errors import UserError
-from kindling.figure import save
-from kindling.folders import PROJECT, near
+from kindling.folders import PROJECT, near, write_whole
 from kindling.studies.page import put
 from kindling.studies.picture import picture
 from kindling.studies.results import Result, read_row
@@ -58,5 +57,7 @@ def write(study: Study, results: dict[str, Result]) -> Path | None:
         return None
     number = study.page.name.partition("-")[0]
     name = f"{number}-{study.name}" if number.isdecimal() else study.name
-    save(study.page.parent / "figures", name, picture(study, results))
-    return study.page.parent / "figures" / f"{name}.png"
+    path = study.page.parent / "figures" / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, picture(study, results).png())
+    return path

@@ -62,7 +62,7 @@ def origin(study: Study, results: list[Result]) -> str:
     revisions = ", ".join(sorted({str(part(one, "git").get("revision"))[:9] for one in summaries}))
     day = max((str(one.get("started"))[:10] for one in summaries), default="")
     seeds = f"{study.repeats:,} seeds" if study.repeats > 1 else "1 seed"
-    known = "at least " if any(one.get("resumed") for one in summaries) else ""  # a run that went on knows its last part
+    known = "at least " if any(one.get("resumed") for one in summaries) else ""  # who went on knows the last part
     command = " ".join(["python", "train.py", "-m", *study.common, "..."])
     return (
         f"Each row: `{command}`, {seeds}, mean ± standard deviation. "
