@@ -20,12 +20,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     args, flags = parser.parse_known_args(argv)
     with told_in_a_sentence():
         from kindling import compose
+        from kindling.folders import write_whole
         from kindling.running.look import look
 
         facts, figure = look(compose([*args.overrides, *flags]))
         folder = args.output or Path("outputs", "look", facts["data"])
         folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder / "look.png", dpi=100)
+        write_whole(folder / "look.png", figure.png())
         if args.json:
             print(json.dumps({**facts, "figure": str(folder / "look.png")}, indent=2))
         else:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kindling.data.base import InMemoryDataModule
 from kindling.data.look import View
-from kindling.figure import Figure
+from kindling.figure import Figure, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 CLASSES, EXAMPLES = 10, 8
 COLUMNS = 12  # with a histogram
 MATRIX = 30  # columns in the matrix of correlations
+WRITTEN = 8  # columns up to which its numbers are written into it
 
 
 def draw(seen: View, datamodule: Any) -> Figure:
-    if seen.is_images:
-        return sheet(seen, datamodule)
-    if seen.table is not None and seen.table.shape[1]:
-        return of_table(seen.table)
-    return of_values(seen)
+    with style():
+        if seen.is_images:
+            return sheet(seen, datamodule)
+        if seen.table is not None and seen.table.shape[1]:
+            return of_table(seen.table)
+        return of_values(seen)
 
 
 def sheet(seen: View, datamodule: Any) -> Figure:
@@ -68,6 +70,7 @@ def show(axes: Axes, images: Tensor, counts: list[int]) -> int:
             top, left = row * (height + 1), column * (width + 1)
             canvas[top : top + height, left : left + width] = images[start + column].permute(1, 2, 0).numpy()
         start += count
+    axes.grid(visible=False)
     axes.imshow(canvas if channels == 3 else canvas[:, :, 0], cmap="gray", vmin=0, vmax=1)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
@@ -75,22 +78,24 @@ def show(axes: Axes, images: Tensor, counts: list[int]) -> int:
 
 
 def of_table(table: "pd.DataFrame") -> Figure:
-    """Histograms of the first columns, and the correlations of those that are numbers."""
+    """Histograms of the first columns; below them the correlations of those that are numbers."""
     names = list(table)[:COLUMNS]
     numeric = table.select_dtypes("number").iloc[:, :MATRIX]
     across = min(4, len(names))
     down = -(-len(names) // across)
-    figure = Figure(figsize=(2.6 * across + 6, max(2.2 * down, 5)), layout="constrained")
-    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[2.6 * across, 6])[0]
-    panels = left.subplots(down, across, squeeze=False).flatten()
+    below = min(6.0, 2 + 0.4 * numeric.shape[1]) if numeric.shape[1] > 1 else 0
+    heights = [2 * down + 0.3, below] if below else [2 * down + 0.3]
+    figure = Figure(figsize=(7, sum(heights)), layout="constrained")
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    panels = parts[0].subplots(down, across, squeeze=False).flatten()
     for axes, name in zip(panels, names, strict=False):
         histogram(axes, str(name), table[name])
     for axes in panels[len(names) :]:
         axes.axis("off")
     more = f", the first {COLUMNS} of {table.shape[1]:,} columns" if table.shape[1] > COLUMNS else ""
-    left.suptitle(f"{len(table):,} training rows{more}")
-    if numeric.shape[1] > 1:
-        matrix(right.subplots(), numeric)
+    parts[0].suptitle(f"{len(table):,} training rows{more}")
+    if below:
+        matrix(parts[1].subplots(), numeric)
     return figure
 
 
@@ -107,7 +112,12 @@ def histogram(axes: Axes, name: str, column: "pd.Series") -> None:
 
 def matrix(axes: Axes, numeric: "pd.DataFrame") -> None:
     names = [literal(str(name), 16) for name in numeric]
-    picture = axes.imshow(numeric.corr(), cmap="RdBu_r", vmin=-1, vmax=1)
+    correlations = numeric.corr().to_numpy()
+    picture = axes.imshow(correlations, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.grid(visible=False)
+    for (row, column), value in np.ndenumerate(correlations if len(names) <= WRITTEN else np.empty((0, 0))):
+        shade = "white" if abs(value) > 0.6 else "black"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=shade)
     size = 8 if len(names) <= 15 else 6
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
