@@ -65,7 +65,7 @@ def test_the_page_has_all_its_parts(lesson: int) -> None:
         assert text.count(head) == 1
     assert re.search(r"^[A-Z]+$", text, flags=re.MULTILINE) is None  # a paragraph that is still to be written
     for figure in re.findall(r'src="(figures/\S+)"', text):
-        assert (COURSE / figure).stat().st_size <= 61_440
+        assert (COURSE / figure).stat().st_size <= 80_000
     assert max(map(len, re.findall(r"^(?![|<]|Each row).*$", text, flags=re.MULTILINE))) <= 130
 
 
