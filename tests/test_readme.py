@@ -57,8 +57,9 @@ def test_every_script_takes_what_it_is_given(command: str, monkeypatch: pytest.M
         monkeypatch.setattr("kindling.report.write_index", Mock())
     for name in ("look.look", "lr_range.find_lr"):
         monkeypatch.setattr(f"kindling.running.{name}", Mock(side_effect=UserError("RUN: not looked at")))
-    monkeypatch.setattr("kindling.studies.baselines.measure", Mock(side_effect=UserError("RUN: not learned from")))
-    needs_run = re.search("RUN|NAME|outputs/shown", command) or module.__name__ in ("look", "find_lr", "baselines")
+    for name in ("baselines.measure", "run.run"):
+        monkeypatch.setattr(f"kindling.studies.{name}", Mock(side_effect=UserError("RUN: not learned from")))
+    needs_run = re.search("RUN|NAME|outputs/shown", command) or module.__name__ in ("look", "find_lr", "baselines", "study")
     if not needs_run:
         module.main(argv)
         return
