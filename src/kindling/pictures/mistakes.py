@@ -64,8 +64,9 @@ def draw(found: Found, about: About) -> Figure:
     figure = Figure(figsize=(8.3, 0.6 + sheet.size[1]), layout="constrained")
     sheet.draw(figure.subplots(), titles, cmap=str(found["greys"]))
     wrong, total = found["counts"]
-    which = "all" if wrong == len(pictures) else f"the {len(pictures)} surest of"
-    figure.suptitle(f"{which} {wrong:,} mistakes in {total:,} {about.split} rows: what was predicted, and what is true")
+    which = f"all {wrong}" if wrong == len(pictures) else f"the {len(pictures)} surest of {wrong:,}"
+    which = "the only mistake" if wrong == 1 else f"{which} mistakes"
+    figure.suptitle(f"{which} in {total:,} {about.split} rows: what was predicted, and what is true")
     return figure
 
 

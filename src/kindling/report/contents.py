@@ -65,11 +65,15 @@ class Contents:
         """For a terminal: the outcome, the best, and where the page is."""
         columns, rows = self.means()
         repeats = " and ".join(self.sweep.repeats)
-        means = [some(f"{name} {cell.text}" for name, cell in zip(columns, row, strict=True)) for row in rows[:1]]
+        means = []
+        for row in rows[:1]:
+            texts = {name: cell.text for name, cell in zip(columns, row, strict=True)}
+            of = f"Best mean ± standard deviation over {repeats}, {texts.pop('count')} jobs: "
+            means.append(of + some(f"{name} {text}" for name, text in texts.items()))
         best = [line for job in self.shown for line in (self.reached(job), self.command_of(job))]
         return [
             " ".join([self.headline, *self.remarks]),
-            *(f"Best mean ± standard deviation over {repeats}: {text}" for text in means),
+            *means,
             self.verdict,
             *best,
             f"report: {self.sweep.folder / 'report.html'}",
