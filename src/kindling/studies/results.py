@@ -41,7 +41,7 @@ class Result:
             table = pd.read_csv(io.StringIO(read_course(folder)))
             if score not in table:
                 raise UserError(
-                    f"{near(folder / 'metrics.csv')}: has no {score} for a figure{did_you_mean(score, table)}"
+                    f"{near(folder / 'metrics.csv')}: has no {score} for a figure{did_you_mean(score, map(str, table))}"
                 )
             table = table.dropna(subset=[score]).set_index("epoch")
             if f"{score}_std" in table:

@@ -54,7 +54,7 @@ def start(argv: list[str], folder: Path) -> None:
     file, name = folder / PROCESSORS, processor()
     known = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     if name not in known:
-        write_whole(file, "\n".join([*known, name]))
+        write_whole(file, "".join(f"{one}\n" for one in [*known, name]))
     command = [sys.executable, "train.py", *argv, f"hydra.sweep.dir={folder.absolute()}", "sweep.quiet=true"]
     done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode and not (folder / "sweep.yaml").exists():

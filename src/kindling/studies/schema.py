@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
 from kindling.errors import UserError, did_you_mean
 
+Drawn = Literal["curves", "points"]
 Rows = Annotated[dict[str, str | None], Field(min_length=1)]
 
 
@@ -43,7 +44,7 @@ class File(BaseModel, extra="forbid"):
     seeds: PositiveInt = 1
     population: PositiveInt = 1
     published: dict[str, int | float | str] = {}
-    figure: Annotated[dict[Literal["curves", "points"], str], Field(max_length=1)] = {}
+    figure: Annotated[dict[Drawn, str], Field(max_length=1)] = {}
     quick: Quick = Quick()
 
 
@@ -74,6 +75,6 @@ def sentence(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{'.'.join(above) or 'it'} says nothing of {key}"
     if first["type"] == "extra_forbidden":
-        known = {"columns": Column, "quick": Quick}.get(above[0], File) if above else File
+        known: type[BaseModel] = File if not above else Column if above[0] == "columns" else Quick
         return f"{place} is no key of a study{did_you_mean(key, list(known.model_fields))}"
     return f"{place or 'it'} is wrong: {first['msg'][0].lower()}{first['msg'][1:]}"

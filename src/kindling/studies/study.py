@@ -9,7 +9,7 @@ from typing import Any
 from kindling.errors import UserError, did_you_mean
 from kindling.files import read_yaml
 from kindling.folders import CONF, PROJECT
-from kindling.studies.schema import Column, check
+from kindling.studies.schema import Column, Drawn, check
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Study:
     seeds: int = 1
     population: int = 1
     published: Mapping[str, Any] = field(default_factory=dict)
-    figure: Mapping[str, str] = field(default_factory=dict)
+    figure: Mapping[Drawn, str] = field(default_factory=dict)
     less: list[str] = field(default_factory=list)
     quick: bool = False
 
