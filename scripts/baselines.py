@@ -7,6 +7,7 @@ are scikit-learn's defaults, but for one of a method that the validation rows ch
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -25,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args, flags = parser.parse_known_args(argv)
     with told_in_a_sentence():
-        if args.limit <= 0:
-            raise UserError(f"--limit {args.limit:g}: should be more than 0 seconds")
+        if not 0 < args.limit < math.inf:
+            raise UserError(f"--limit {args.limit:g}: should be a number of seconds, more than 0")
         from kindling import compose
         from kindling.studies.baselines import measure
         from kindling.studies.baselines_text import heading, lines

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from kindling.errors import told_in_a_sentence
+from kindling.errors import UserError, told_in_a_sentence
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -22,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     with told_in_a_sentence():
+        if args.jobs < 1:
+            raise UserError(f"--jobs {args.jobs}: should be 1 or more")
         from kindling.studies import run
         from kindling.studies.study import names, opening, read_study
         from kindling.studies.table import table

@@ -441,6 +441,15 @@ def test_more_rows_than_there_are_cannot_be_trained_on() -> None:
     ]
 
 
+def test_rows_that_are_left_have_a_weight(tmp_path: Path) -> None:
+    file = tmp_path / "weights.csv"
+    file.write_text(
+        "a,w,y\n" + "".join(f"{row},{int(row in (4, 14, 19, 29) or row % 3 == 0)},{row}.5\n" for row in range(40))
+    )
+    with pytest.raises(UserError, match=r"^data: the weights of the train split are all 0"):
+        ready(CSV(path=str(file), target="y", weight="w", num_train=1))
+
+
 def test_folds_do_not_depend_on_the_seed_of_the_run() -> None:
     first, second = (ready(Digits(fold=1, seed=seed)).splits for seed in (0, 1))
     assert torch.equal(first["val"].x, second["val"].x)

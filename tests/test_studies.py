@@ -1,6 +1,7 @@
 """Studies: what they ask for is checked, their tables are those of the run folders, and only their block changes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from kindling.config.command_line import check_command_line
 from kindling.errors import UserError
 from kindling.studies import page, picture, run, table
 from kindling.studies.results import read_row
+from kindling.studies.schema import Column
 from kindling.studies.study import Study, names, read_study
 
 FILE = """title: XOR
@@ -130,13 +132,24 @@ def test_members_of_a_population_count_as_seeds(conf: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (("title: XOR", "titel: XOR"), "has a key titel, which no study has; did you mean title?"),
-        (("show: error", "show: errors"), "columns.error (%) should have a score, and show one of number, percent"),
+        (("title: XOR", "titel: XOR"), "says nothing of title"),
+        (("title: XOR", "title: XOR\ntitel: XOR"), "titel is no key of a study; did you mean title?"),
+        (
+            ("show: error", "show: errors"),
+            "columns.error (%).show is wrong: input should be 'number', 'percent', 'error'",
+        ),
+        (("seeds: 2", "seeds: 0"), "seeds is wrong: input should be greater than 0"),
+        (("seeds: 2", "seeds: 2\npopulation: 3"), "the row tanh should have as many seeds as the others, 3"),
+        (("rows: {tanh: model", "rows: {tanh: population=3 model"), "the row tanh should have as many seeds"),
+        (('"another, relu"', "a.b: model=mlp, a b"), "the rows a.b and a b would share a folder"),
+        (("curves: val/loss", "curve: val/loss"), "figure.curve is wrong: input should be 'curves' or 'points'"),
+        (("curves: val/loss", "points: eror (%)"), "figure.points=eror (%) is no column; did you mean error (%)?"),
+        (("quick: {seeds", "quick: {seedz"), "quick.seedz is no key of a study; did you mean seeds?"),
+        (('source: "A, 1998", ', ""), "published should have a source"),
         (("tanh: 4.7", "tan: 4.7"), "published.tan is no row; did you mean tanh?"),
         (("rows: {", "rows: [{"), "is damaged (while parsing"),
         (("seeds: 2\n", ""), ""),
     ],
-    ids=["key", "show", "row", "yaml", "fine"],
 )
 def test_a_study_with_a_mistake_is_refused(change: tuple[str, str], sentence: str, conf: Path) -> None:
     file = conf / "study" / "xor.yaml"
@@ -171,3 +184,35 @@ def test_a_study_runs_from_its_commands_and_goes_on(
     assert results["tanh"].summaries[0]["metrics"].keys() == {"test/acc", "test/loss"}
     assert run.run(study, tmp_path / "runs") == results
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["../xor", "./xor", "study/xor", "", "xor.yaml"])
+def test_the_name_of_a_study_is_no_path(name: str, conf: Path) -> None:
+    (conf / "xor.yaml").write_text(FILE)
+    with pytest.raises(UserError, match="there is no such study"):
+        read_study(name)
+
+
+def test_what_a_table_cannot_show_is_told(conf: Path, tmp_path: Path) -> None:
+    study = read_study("xor")
+    fill(study, tmp_path)
+    results = {row: result for row in study.rows if (result := read_row(study, row, tmp_path))}
+    results["tanh"].summaries[0]["metrics"]["test/acc"] = float("nan")
+    assert "| 8.00 (1 diverged) |" in table.table(study, results)
+    with pytest.raises(UserError, match=r"columns.error \(%\): no run of the study xor has a score test/f1"):
+        table.table(replace(study, columns={"error (%)": Column(score="test/f1")}), results)
+    with pytest.raises(UserError, match=r"metrics.csv: has no val/los for a figure; did you mean val/loss\?"):
+        picture.picture(replace(study, figure={"curves": "val/los"}), results)
+    (tmp_path / "docs" / "09-xor.md").write_text("# XOR\n")
+    with pytest.raises(UserError, match="should have one line <!-- study xor -->"):
+        run.run(study, tmp_path / "nothing yet")
+
+
+def test_a_table_names_the_processors_that_made_it_and_changes_of_the_code(conf: Path, tmp_path: Path) -> None:
+    study = read_study("xor")
+    fill(study, tmp_path)
+    (study.folder("tanh", tmp_path) / "processors.txt").write_text("One\nTwo")
+    results = run.run(study, tmp_path)
+    results["tanh"].summaries[0]["git"] = {"revision": "123456789a", "dirty": True}
+    text = table.table(study, results)
+    assert "on One, Two; torch 2; revision 123456789 with changes that were not committed, abcdef123;" in text

@@ -17,7 +17,7 @@ import sklearn
 import torch
 
 from kindling import compose, train
-from kindling.errors import told_in_a_sentence
+from kindling.errors import UserError, told_in_a_sentence
 from kindling.figure import Figure, save, style
 from kindling.palette import BLUE, GREY, VERMILLION
 from kindling.studies.baselines import Baseline, measure
@@ -123,6 +123,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="into the page; without names all, and the figure")
     args = parser.parse_args()
+    if args.seeds < 1:
+        raise UserError(f"--seeds {args.seeds}: should be 1 or more")
     tables = {}
     for name in args.names or (NETS if args.write else ["diabetes"]):
         tables[name] = lines(name, args.seeds)

@@ -94,6 +94,7 @@ class InMemoryDataModule(SupervisedDataModule):
             self.hold_out(self.fold)
         if self.num_train is not None:
             self.leave_out(self.num_train)
+        check_weights(self.splits)  # those that were left may be 0 alone
         self.digest = digest(self.contents())
         train, test = self.splits["train"], self.splits.get("test")
         self.same_rows = test is not None and torch.equal(train.x, test.x) and torch.equal(train.y, test.y)

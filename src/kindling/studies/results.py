@@ -7,11 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from kindling.errors import UserError
+from kindling.errors import UserError, did_you_mean
 from kindling.folders import near, number, part, read_course, read_overrides, read_summary
 from kindling.studies.study import Study
 
 TIMES = ("setup", "fit", "test")
+PROCESSORS = "processors.txt"  # in the folder of a row: a line for each that has worked on it
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,13 @@ class Result:
     Args:
         folders: of the runs that completed, in the order of their seeds.
         failed: how many did not.
+        processors: that the row was run on, as far as that was noted.
     """
 
     folders: list[Path]
     summaries: list[dict[str, Any]]
     failed: int
+    processors: tuple[str, ...] = ()
 
     def values(self, score: str) -> list[float]:
         """Of each seed, as far as it has that score: of the test, else of the validation at the best epoch."""
@@ -35,7 +38,12 @@ class Result:
         """The score after each epoch, a column a run; of a population `mean` and `std`."""
         columns = {}
         for folder in self.folders:
-            table = pd.read_csv(io.StringIO(read_course(folder))).dropna(subset=[score]).set_index("epoch")
+            table = pd.read_csv(io.StringIO(read_course(folder)))
+            if score not in table:
+                raise UserError(
+                    f"{near(folder / 'metrics.csv')}: has no {score} for a figure{did_you_mean(score, map(str, table))}"
+                )
+            table = table.dropna(subset=[score]).set_index("epoch")
             if f"{score}_std" in table:
                 return pd.DataFrame({"mean": table[score], "std": table[f"{score}_std"]})
             columns[folder.name] = table[score]
@@ -93,4 +101,6 @@ def read_row(study: Study, row: str, root: Path) -> Result | None:
     if any(one["status"] not in ("completed", "failed") for one in summaries):
         return None
     done = [(job, one) for job, one in zip(jobs, summaries, strict=True) if one["status"] == "completed"]
-    return Result([job for job, _ in done], [one for _, one in done], failed=len(jobs) - len(done))
+    file = folder / PROCESSORS
+    processors = tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else ()
+    return Result([job for job, _ in done], [one for _, one in done], len(jobs) - len(done), processors)

@@ -2,29 +2,14 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kindling.errors import UserError, did_you_mean
 from kindling.files import read_yaml
 from kindling.folders import CONF, PROJECT
-
-SHOWN = ("number", "percent", "error", "solved")
-
-
-@dataclass(frozen=True)
-class Column:
-    """Of a table.
-
-    Args:
-        score: of the test or the validation, or `seconds` (of the fit), `parameters`, `epochs`.
-        show: number (mean ± standard deviation over the seeds); percent; error, which is 100 less the percent; solved,
-            on how many of the seeds the score is exactly 1.
-    """
-
-    score: str
-    show: str = "number"
+from kindling.studies.schema import Column, Drawn, check
 
 
 @dataclass(frozen=True)
@@ -53,7 +38,7 @@ class Study:
     seeds: int = 1
     population: int = 1
     published: Mapping[str, Any] = field(default_factory=dict)
-    figure: Mapping[str, str] = field(default_factory=dict)
+    figure: Mapping[Drawn, str] = field(default_factory=dict)
     less: list[str] = field(default_factory=list)
     quick: bool = False
 
@@ -87,46 +72,44 @@ def read_study(name: str, quick: bool = False) -> Study:
     Raises:
         UserError: where there is none, or a key is missing, unknown, or of another kind than it should be.
     """
-    path = CONF / "study" / f"{name}.yaml"
-    if not path.is_file():
+    if name not in names():
         raise UserError(f"{name}: there is no such study{did_you_mean(name, names())}; there are {', '.join(names())}")
-    given: dict[str, Any] = dict(read_yaml(path))
-    check_keys(given, path)
-    less = given.pop("quick", {})
+    path = CONF / "study" / f"{name}.yaml"
+    given = check(read_yaml(path), path)
+    small = given.quick
     try:
-        small = less.pop("common", "") if quick else ""
-        if quick:
-            given |= less
-        return Study(
-            **{
-                **given,
-                "name": name,
-                "page": PROJECT / given["page"],
-                "common": shlex.split(given.get("common", "")),
-                "rows": {str(label): shlex.split(text or "") for label, text in given["rows"].items()},
-                "columns": {head: Column(**column) for head, column in given["columns"].items()},
-                "less": shlex.split(small),
-                "quick": quick,
-            }
+        study = Study(
+            name,
+            given.title,
+            PROJECT / given.page,
+            rows={label: shlex.split(text or "") for label, text in ((quick and small.rows) or given.rows).items()},
+            columns=given.columns,
+            common=shlex.split(given.common),
+            seeds=(quick and small.seeds) or given.seeds,
+            population=(quick and small.population) or given.population,
+            published=given.published,
+            figure=given.figure,
+            less=shlex.split(small.common) if quick else [],
+            quick=quick,
         )
-    except (TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as a study ({error})") from None
+    except ValueError as error:  # of shlex
+        raise UserError(f"{path}: the overrides cannot be read ({error})") from None
+    check_rows(study, path)
+    return study
 
 
-def check_keys(given: Mapping[str, Any], path: Path) -> None:
-    known = [one.name for one in fields(Study) if one.name not in ("name", "less")]
-    for key in given:
-        if key not in known:
-            raise UserError(f"{path}: has a key {key}, which no study has{did_you_mean(key, known)}")
-    for key in ("title", "page", "rows", "columns"):
-        if not given.get(key):
-            raise UserError(f"{path}: says nothing of {key}")
-    for head, column in given["columns"].items():
-        if not isinstance(column, dict) or column.get("show", "number") not in SHOWN:
-            raise UserError(f"{path}: columns.{head} should have a score, and show one of {', '.join(SHOWN)}")
-    for label in {*given.get("published", {})} - {"source"}:
-        if label not in given["rows"]:
-            raise UserError(f"{path}: published.{label} is no row{did_you_mean(label, list(given['rows']))}")
+def check_rows(study: Study, path: Path) -> None:
+    """Each has a folder of its own, and as many seeds as the table says."""
+    labels: dict[Path, str] = {}
+    for label, overrides in study.rows.items():
+        at_once = {text for text in overrides if text.startswith("population=")} - {f"population={study.repeats}"}
+        if at_once or (study.seeds > 1 and study.population > 1 and study.seeds != study.population):
+            raise UserError(f"{path}: the row {label} should have as many seeds as the others, {study.repeats}")
+        other = labels.setdefault(study.folder(label, Path()), label)
+        if other != label:
+            raise UserError(
+                f"{path}: the rows {other} and {label} would share a folder; letters or digits should differ"
+            )
 
 
 def opening(name: str) -> str:

@@ -1,16 +1,26 @@
 """The table of a study, in Markdown."""
 
+import math
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from kindling.errors import UserError
 from kindling.folders import part
 from kindling.studies.results import Result
 from kindling.studies.study import Column, Study
 
 
 def table(study: Study, results: Mapping[str, Result]) -> str:
-    """A line a row: its label, its overrides, its scores; below, what it was measured on."""
+    """A line a row: its label, its overrides, its scores; below, what it was measured on.
+
+    Raises:
+        UserError: where no run has the score of a column.
+    """
+    for head, column in study.columns.items():
+        if not any(result.values(column.score) for result in results.values()):
+            raise UserError(f"columns.{head}: no run of the study {study.name} has a score {column.score}")
     heads = [study.title, "overrides", *study.columns]
     source = study.published.get("source")
     if source:
@@ -26,12 +36,14 @@ def table(study: Study, results: Mapping[str, Result]) -> str:
 
 def cell(result: Result, column: Column) -> str:
     values = in_unit(result.values(column.score), column)
-    failed = f" ({result.failed} failed)" if result.failed else ""
-    if not values:
+    finite = [value for value in values if math.isfinite(value)]
+    lost = {"failed": result.failed, "diverged": len(values) - len(finite)}
+    failed = "".join(f" ({number} {how})" for how, number in lost.items() if number)
+    if not finite:
         return f"none{failed}"
     if column.show == "solved":
         return f"{sum(value == 1 for value in values):,} of {len(values) + result.failed:,}"
-    return f"{mean_and_spread(values, 2 if column.show in ('percent', 'error') else None)}{failed}"
+    return f"{mean_and_spread(finite, 2 if column.show in ('percent', 'error') else None)}{failed}"
 
 
 def in_unit(values: list[float], column: Column) -> list[float]:
@@ -57,9 +69,10 @@ def origin(study: Study, results: list[Result]) -> str:
     """Of how many seeds the table is, and what made it: machine, time, versions, revision, command."""
     summaries = [one for result in results for one in result.summaries]
     devices = sorted({str(one.get("device")) for one in summaries})
-    machine = ", ".join(processor() if device == "cpu" else device for device in devices)
+    processors = sorted({name for result in results for name in result.processors}) or [processor()]
+    machine = ", ".join(", ".join(processors) if device == "cpu" else device for device in devices)
     torch = ", ".join(sorted({str(part(one, "versions").get("torch")) for one in summaries}))
-    revisions = ", ".join(sorted({str(part(one, "git").get("revision"))[:9] for one in summaries}))
+    revisions = ", ".join(sorted({revision(part(one, "git")) for one in summaries}))
     day = max((str(one.get("started"))[:10] for one in summaries), default="")
     seeds = f"{study.repeats:,} seeds" if study.repeats > 1 else "1 seed"
     known = "at least " if any(one.get("resumed") for one in summaries) else ""  # who went on knows the last part
@@ -69,6 +82,11 @@ def origin(study: Study, results: list[Result]) -> str:
         f"In all {known}{duration(sum(one.seconds for one in results))} on {machine}; torch {torch}; "
         f"revision {revisions}; {day}. Written by `python scripts/study.py {study.name}`."
     )
+
+
+def revision(git: Mapping[str, Any]) -> str:
+    changed = " with changes that were not committed" if git.get("dirty") else ""
+    return f"{str(git.get('revision'))[:9]}{changed}"
 
 
 def duration(seconds: float) -> str:
