@@ -22,7 +22,7 @@ KINDS = [
         ["a number: regression\nhousing, diabetes", "a class: classification\nXOR, MLP, CNN"],
     ),
     ("unsupervised", "there are rows alone", ["what are they made of?\nautoencoder", "more like them\nGAN"]),
-    ("in between", "the answer is in the row", ["the next character\nTransformer"]),
+    ("self-supervised", "the answer is in the row", ["the next character\nTransformer"]),
     ("reinforcement", "a reward, now and then", ["games, robots\nnot in this course"]),
 ]
 
