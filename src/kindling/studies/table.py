@@ -74,11 +74,11 @@ def origin(study: Study, results: list[Result]) -> str:
     torch = ", ".join(sorted({str(part(one, "versions").get("torch")) for one in summaries}))
     revisions = ", ".join(sorted({revision(part(one, "git")) for one in summaries}))
     day = max((str(one.get("started"))[:10] for one in summaries), default="")
-    seeds = f"{study.repeats:,} seeds" if study.repeats > 1 else "1 seed"
+    seeds = f"{study.repeats:,} seeds, mean ± standard deviation" if study.repeats > 1 else "1 seed"
     known = "at least " if any(one.get("resumed") for one in summaries) else ""  # who went on knows the last part
     command = " ".join(["python", "train.py", "-m", *study.common, "..."])
     return (
-        f"Each row: `{command}`, {seeds}, mean ± standard deviation. "
+        f"Each row: `{command}`, {seeds}. "
         f"In all {known}{duration(sum(one.seconds for one in results))} on {machine}; torch {torch}; "
         f"revision {revisions}; {day}. Written by `python scripts/study.py {study.name}`."
     )
