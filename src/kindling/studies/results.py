@@ -58,7 +58,8 @@ class Result:
 
 def settings(overrides: list[str]) -> set[str]:
     """Besides the seed; of a key that is given twice, the last counts."""
-    last = {text.partition("=")[0]: text for text in overrides}
+    plain = [text.lstrip("+") for text in overrides]  # +key adds what key would change
+    last = {text.partition("=")[0]: text for text in plain}
     return {text for key, text in last.items() if key != "seed"}
 
 
