@@ -132,6 +132,15 @@ class ArgumentCalledOptimizer(Plain):
         assert (optimizer, batch_size) == ("adam", 7)
 
 
+class OddNames(Plain):
+    """Of scores, which would be other columns, other rows, or a formula."""
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        super().validation_step(batch, batch_idx)
+        for name in ("f1, macro", 'the "best"', "two\nlines", "=1+1"):
+            self.log(name, float(len(name)))
+
+
 class PutsAnObjectIntoCheckpoints(Plain):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["mine"] = {"where": Path("here")}
@@ -171,7 +180,7 @@ def assert_same(one: Run, other: Run, *, rows: bool = True) -> None:
 
 
 @pytest.mark.parametrize("step", [13, 20])
-@pytest.mark.parametrize("model", [OwnHooks, LoggedMetric, Plateau])
+@pytest.mark.parametrize("model", [OwnHooks, LoggedMetric, Plateau, OddNames])
 def test_a_run_that_stopped_ends_as_one_that_did_not(
     model: type, step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +232,14 @@ def test_what_cannot_go_on_ends_in_a_sentence(model: type, sentence: str, tmp_pa
     with pytest.raises(UserError) as error:
         train(config(tmp_path / "run", model))
     assert str(error.value).startswith(sentence)
+
+
+def test_a_score_may_be_called_anything(tmp_path: Path) -> None:
+    run = train(config(tmp_path / "run", OddNames, max_epochs=2))
+    assert len(run.metrics) == 2
+    odd = {"f1, macro": 9, 'the "best"': 10, r"two\nlines": 9, "'=1+1": 4}
+    assert run.metrics[[*odd]].to_numpy().tolist() == [list(odd.values())] * 2
+    assert run.metrics["val_loss"].notna().all()
 
 
 def test_an_argument_called_optimizer_is_the_models_own(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from kindling.folders import read_course, write_whole
 from kindling.locks import check_still_held
 from kindling.running.callbacks import Late
 from kindling.running.loggers.weights import weights_of
+from kindling.text import no_formula, printable
 
 
 class Record(Late):
@@ -98,10 +99,10 @@ class Record(Late):
 
     def _record(self, row: dict[str, Any], again: bool) -> None:
         check_still_held()
-        exists = self.path.exists()
+        row, last, exists = named(row), named(self.last), self.path.exists()
         if again or not exists or not set(self._columns()).issuperset(row):
             rows = self._rows() if exists else []
-            self._write([*rows[: self.num_rows - 1], self.last])
+            self._write([*rows[: self.num_rows - 1], last])
             return
         with open(self.path, "a", encoding="utf-8", newline="", opener=follow_no_link) as file:
             file.write(self._lines([row], self._columns()))
@@ -125,9 +126,14 @@ class Record(Late):
     def _write(self, rows: list[dict[str, Any]]) -> None:
         """All of them; a score that comes up later gets a column of its own, empty in the rows before."""
         columns = list(dict.fromkeys(name for row in rows for name in row)) or ["epoch", "step"]
-        write_whole(self.path, ",".join(columns) + "\n" + self._lines(rows, columns))
+        write_whole(self.path, self._lines([{name: name for name in columns}, *rows], columns))
 
     def _lines(self, rows: list[dict[str, Any]], columns: list[str]) -> str:
         text = io.StringIO()
         csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
         return text.getvalue()
+
+
+def named(row: dict[str, Any]) -> dict[str, Any]:
+    """As columns: a score may be called anything."""
+    return {no_formula(printable(name)): value for name, value in row.items()}
