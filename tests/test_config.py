@@ -22,6 +22,7 @@ NEEDED = {  # by data set of the user's own
 }
 
 OF_PARTS = {  # which only the user knows
+    ("augmentation", "distillation"): ["augmentation.distillation.run=RUN"],
     ("callbacks", "freeze"): ["callbacks.freeze.modules=net.1"],
     ("param_groups", "head"): ["param_groups.head.names=net"],
 }

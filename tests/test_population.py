@@ -125,7 +125,7 @@ def test_members_have_their_scores_where_the_test_is_left_alone(run: Run) -> Non
     done = run("model=xor", "population=3", "trainer.max_epochs=2", "test=false")
     table = pd.read_csv(done.folder / "members.csv")
     assert list(table) == ["seed", "epoch", "val/acc", "val/loss"]
-    assert table["val/loss"].min() == pytest.approx(done.summary["monitor"]["best"])
+    assert table["val/loss"].mean() == pytest.approx(done.summary["monitor"]["best"])
 
 
 @pytest.mark.parametrize(

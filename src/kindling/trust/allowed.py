@@ -24,6 +24,7 @@ DEFINED_IN: dict[str, type | tuple[type, ...]] = {
     "kindling.models": L.LightningModule,
     "kindling.data.augmentation": nn.Module,
     "kindling.data": L.LightningDataModule,
+    "kindling.reopening.teacher": nn.Module,
     "kindling.callbacks": Callback,
     "kindling.running.callbacks": Callback,
     "kindling.running.figures": Callback,
