@@ -152,7 +152,10 @@ def test_the_tree_is_of_what_goes_on(capsys: pytest.CaptureFixture[str], run: Ca
 def test_the_help_says_what_each_group_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, "--help")
     assert "  logger (where the course of the run is sent, besides metrics.csv): csv," in lines
-    groups = {file.parent.relative_to(CONF).as_posix() for file in CONF.glob("*/**/*.yaml")} - {"hydra/sweeper"}
+    groups = {file.parent.relative_to(CONF).as_posix() for file in CONF.glob("*/**/*.yaml")} - {
+        "hydra/sweeper",
+        "study",
+    }
     told = re.findall(r"^  ([\w/]+) \(", "\n".join(lines), flags=re.MULTILINE)
     assert sorted(told) == sorted(groups)
 

@@ -192,6 +192,25 @@ def examples(outputs: Path, folder: Path) -> None:
     assert lines[-1].startswith("| `python train.py model=resnet` | 1 | 2 | ")
 
 
+def baselines(outputs: Path, folder: Path) -> None:
+    lines = python("scripts/baselines.py", "data=diabetes", "--only", "dummy,ridge").splitlines()
+    assert lines[1] == "rows   train 354, val 44, test 44"
+    assert [line.split()[:4] for line in lines[4:6]] == [
+        ["dummy", "59.21", "70.58", "-0.0369"],
+        ["ridge", "43.48", "55.97", "0.3478"],
+    ]
+
+
+def study(outputs: Path, folder: Path) -> None:
+    """A part of one; its page stays as it is."""
+    page = ROOT / "docs" / "course" / "published.md"
+    before = page.read_text()
+    table = python("scripts/study.py", "ciresan", "--quick", "--in", folder)
+    assert re.search(r"^\| 784-\S+ \| `model.hidden_features=.*` \| [\d,]+ \| [\d.]+ ± ", table, flags=re.MULTILINE)
+    assert page.read_text() == before
+    assert "ciresan" in python("scripts/study.py")
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_does_what_it_is_for(name: str, outputs: Path, tmp_path: Path) -> None:
     if name == "play":
