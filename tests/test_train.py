@@ -299,6 +299,7 @@ def test_a_bug_in_a_model_keeps_its_traceback(run: Run, tmp_path: Path, monkeypa
         "~model.hidden_features",
         "~model.activation",
         "~model.init",
+        "~model.init_scale",
     ]
     with pytest.raises(TypeError, match="unsupported operand"):
         run(*overrides, folder=tmp_path / "bug")
