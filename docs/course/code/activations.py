@@ -3,21 +3,18 @@
 `--write` puts the tables into the page and draws the figure.
 """
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from lesson import leave
 from matplotlib.axes import Axes
 from torch import Tensor
 from torch.nn import functional
 
-from kindling.figure import Figure, save, style
+from kindling.figure import Figure
 from kindling.palette import BLUE, VERMILLION
 from kindling.pictures.hidden import draw_line, draw_sheet
-from kindling.studies.page import put
 
-COURSE = Path(__file__).parent.parent
 X = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
 Y = torch.tensor([[0.0], [1.0], [1.0], [0.0]], dtype=torch.float64)
 PLACES = (-2.0, -0.5, 0.5, 2.0)
@@ -144,13 +141,7 @@ def show(axes: Axes, title: str, sheet: Tensor, places: Tensor) -> None:
 
 def main() -> None:
     tables = {"slopes": slopes(), "trained": trained()}
-    for table in tables.values():
-        print(table, end="\n\n")
-    if "--write" in sys.argv:
-        for name, table in tables.items():
-            put(COURSE / "10-activations.md", name, table)
-        with style():
-            save(COURSE / "figures", "10-activations", draw())
+    leave("10-activations.md", tables, {"10-activations": draw})
 
 
 if __name__ == "__main__":

@@ -4,17 +4,14 @@
 """
 
 import math
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+from lesson import leave
 
-from kindling.figure import Figure, save, style
+from kindling.figure import Figure
 from kindling.palette import BLUE, GREY, VERMILLION
-from kindling.studies.page import put
 
-COURSE = Path(__file__).parent.parent
 X, Y = (1.0, 0.0), 1.0
 W = [[0.5, -0.3], [-0.4, 0.8], [0.7, 0.6], [0.2, 0.9]]  # a row of two weights for each hidden unit
 B = [0.1, 0.2, -0.3, 0.0]
@@ -135,13 +132,7 @@ def draw(found: Pass) -> Figure:
 def main() -> None:
     found = there_and_back()
     tables = {"output": output(found), "units": units(found), "check": check(found)}
-    for table in tables.values():
-        print(table, end="\n\n")
-    if "--write" in sys.argv:
-        for name, table in tables.items():
-            put(COURSE / "11-backpropagation.md", name, table)
-        with style():
-            save(COURSE / "figures", "11-backpropagation", draw(found))
+    leave("11-backpropagation.md", tables, {"11-backpropagation": lambda: draw(found)})
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ python docs/course/code/batches.py --write    and the page and its figure anew
 The model is the simplest for classes: one layer from the 64 pixels of a digit to 10 classes, plain gradient descent.
 """
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
+from lesson import leave
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -203,15 +202,7 @@ def main() -> None:
         "order": table_of_order(),
         "left over": table_of_left_over(),
     }
-    print("\n\n".join(tables.values()))
-    if "--write" in sys.argv:
-        from kindling.figure import save
-        from kindling.studies.page import put
-
-        course = Path(__file__).parents[1]
-        for name, text in tables.items():
-            put(course / "06-batches.md", name, text)
-        save(course / "figures", "06-batches", draw(seen))
+    leave("06-batches.md", tables, {"06-batches": lambda: draw(seen)})
 
 
 if __name__ == "__main__":

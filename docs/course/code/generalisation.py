@@ -2,20 +2,18 @@
 
 import contextlib
 import io
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from lesson import leave
 from torch import Tensor, nn
 
 from kindling import Run, compose, train
-from kindling.figure import Figure, save, style
+from kindling.figure import Figure, style
 from kindling.palette import BLUE, VERMILLION
-from kindling.studies.page import put
 
-PAGE, FIGURES = Path("docs/course/08-generalisation.md"), Path("docs/course/figures")
 ROWS, FEATURES, KEPT, DRAWS = 100, 2000, 20, 100
 
 
@@ -140,11 +138,7 @@ def main() -> None:
             "batch norm": batch_norm_table(run_of(folder, "norm", "model.normalization=batch")),
             "leak": leak_table(),
         }
-        print(*tables.values(), sep="\n\n")
-        if "--write" in sys.argv:
-            save(FIGURES, "08-fit", draw(runs))
-            for name, table in tables.items():
-                put(PAGE, name, table)
+        leave("08-generalisation.md", tables, {"08-fit": lambda: draw(runs)})
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ python docs/course/code/gradient.py --write       the page and its figure anew
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lesson import leave
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 X = np.array([1.0, 2.0, 3.0])  # three rows of one feature
@@ -198,15 +198,7 @@ def main() -> None:
         "matrices": table_of_matrices(),
         "slips": table_of_slips(),
     }
-    print("\n\n".join(tables.values()))
-    if args.write:
-        from kindling.figure import save
-        from kindling.studies.page import put
-
-        course = Path(__file__).parents[1]
-        for name, text in tables.items():
-            put(course / "04-gradient.md", name, text)
-        save(course / "figures", "04-gradient", draw())
+    leave("04-gradient.md", tables, {"04-gradient": draw})
 
 
 if __name__ == "__main__":

@@ -3,18 +3,15 @@
 `--write` puts the tables into the page and draws the figure.
 """
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from lesson import leave
 from torch import Tensor, nn
 
-from kindling.figure import Figure, save, style
+from kindling.figure import Figure
 from kindling.palette import CYCLE
-from kindling.studies.page import put
 
-COURSE = Path(__file__).parent.parent
 X = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
 Y = torch.tensor([[0.0], [1.0], [1.0], [0.0]], dtype=torch.float64)
 WIDTH, ROWS, DEPTH = 512, 500, 6
@@ -98,13 +95,7 @@ def draw() -> Figure:
 
 def main() -> None:
     tables = {"symmetry": symmetry(), "tanh": depth(nn.Tanh), "relu": depth(nn.ReLU)}
-    for table in tables.values():
-        print(table, end="\n\n")
-    if "--write" in sys.argv:
-        for name, table in tables.items():
-            put(COURSE / "12-initialisation.md", name, table)
-        with style():
-            save(COURSE / "figures", "12-initialisation", draw())
+    leave("12-initialisation.md", tables, {"12-initialisation": draw})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """A joke as gradient descent: what is 9 + 10? python docs/course/code/interview.py [--write]"""
 
-import sys
 from itertools import pairwise
-from pathlib import Path
 
-PAGE = Path("docs/course/00-map.md")
+from lesson import leave
+
 TRUTH = 19
 FIRST = 3
 JOKE = [3, 16, 18, 19]
@@ -48,9 +47,4 @@ def sizes() -> str:
 
 if __name__ == "__main__":
     tables = {"interview": steps(0.8), "interview exact": exact(), "interview sizes": sizes()}
-    print(*tables.values(), sep="\n\n")
-    if "--write" in sys.argv:
-        from kindling.studies.page import put
-
-        for name, text in tables.items():
-            put(PAGE, name, text)
+    leave("00-map.md", tables)

@@ -8,15 +8,14 @@ same loss: the mean of the squared errors over rows and outputs.
 """
 
 import io
-import sys
 import tempfile
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import lightning
 import numpy as np
 import torch
+from lesson import leave
 from torch import Tensor, nn
 
 LR = 0.1
@@ -265,15 +264,7 @@ def draw() -> Any:
 
 def main() -> None:
     tables = {"rungs": table_of_rungs(), "forgetting": table_of_forgetting(), "switches": table_of_switches()}
-    print("\n\n".join(tables.values()))
-    if "--write" in sys.argv:
-        from kindling.figure import save
-        from kindling.studies.page import put
-
-        course = Path(__file__).parents[1]
-        for name, text in tables.items():
-            put(course / "05-ladder.md", name, text)
-        save(course / "figures", "05-ladder", draw())
+    leave("05-ladder.md", tables, {"05-ladder": draw})
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from lesson import leave
 
 from kindling import compose, train
 from kindling.errors import UserError
 
-PAGE = Path("docs/course/03-learning-rate.md")
 COMMAND = ["model=linear_regression", "data=housing", "optimizer=sgd"]
 RATES = ["0.0001", "0.001", "0.01", "0.1", "0.4", "0.42", "1"]
 PICTURES = {
@@ -76,11 +76,7 @@ if __name__ == "__main__":
         "raw": table("data.standardize=false", rates=["0.1", "0.001", "0.0008"]),
         "steepness": steepness(),
     }
-    print(*tables.values(), sep="\n\n")
+    leave("03-learning-rate.md", tables)
     if "--write" in sys.argv:
-        from kindling.studies.page import put
-
-        for name, text in tables.items():
-            put(PAGE, name, text)
         for name, overrides in PICTURES.items():
             draw(name, overrides)

@@ -5,13 +5,12 @@ python docs/course/code/losses.py --write    and the page and its figure anew
 """
 
 import math
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from lesson import leave
 from torch import Tensor, nn
 
 from kindling.models.losses import GaussianNLLLoss, HuberLoss, L1Loss, MSELoss
@@ -188,15 +187,7 @@ def main() -> None:
         "likelihood": table_of_likelihood(),
         "kl": table_of_kl(),
     }
-    print("\n\n".join(tables.values()))
-    if "--write" in sys.argv:
-        from kindling.figure import save
-        from kindling.studies.page import put
-
-        course = Path(__file__).parents[1]
-        for name, text in tables.items():
-            put(course / "07-losses.md", name, text)
-        save(course / "figures", "07-outliers", draw())
+    leave("07-losses.md", tables, {"07-outliers": draw})
 
 
 if __name__ == "__main__":

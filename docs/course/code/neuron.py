@@ -1,11 +1,10 @@
 """What a neuron computes, on three flats. python docs/course/code/neuron.py [--write]"""
 
 import sys
-from pathlib import Path
 
 import numpy as np
+from lesson import leave
 
-PAGE = Path("docs/course/02-neuron.md")
 FLATS = np.loadtxt("src/kindling/data/housing.csv", delimiter=",", skiprows=1)
 X, PRICE = FLATS[:, :3], FLATS[:, 3]  # area, rooms, distance; price
 TRIED = [(0.1, 0.3, 3), (0.1, 0.3, 4), (0.1, 0.2, 2)]
@@ -120,12 +119,8 @@ if __name__ == "__main__":
         "descent": descend(first, 0.5, 0.0005),
         "perfect": perfect(),
     }
-    print(*tables.values(), sep="\n\n")
+    leave("02-neuron.md", tables)
     if "--write" in sys.argv:
         from pictures import save
 
-        from kindling.studies.page import put
-
-        for name, text in tables.items():
-            put(PAGE, name, text)
         save("02-neuron", draw(first, 0.5))

@@ -4,18 +4,15 @@
 """
 
 import itertools
-import sys
-from pathlib import Path
 
 import torch
+from lesson import leave
 from matplotlib.axes import Axes
 from torch import nn
 
-from kindling.figure import SMALLEST, Figure, save, style
+from kindling.figure import SMALLEST, Figure
 from kindling.palette import BLACK, BLUE, VERMILLION
-from kindling.studies.page import put
 
-COURSE = Path(__file__).parent.parent
 X = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = torch.tensor([0.0, 1.0, 1.0, 0.0])
 LINES = {"all zero": (0, 0, 0), "OR": (2, 2, -1), "a tenth of OR": (0.2, 0.2, -0.1), "ten times OR": (20, 20, -10)}
@@ -113,13 +110,7 @@ def points(axes: Axes, places: torch.Tensor, title: str, across: str, up: str) -
 
 def main() -> None:
     tables = {"lines": lines(), "matrix": matrix(), "hidden": hidden()}
-    for table in tables.values():
-        print(table, end="\n\n")
-    if "--write" in sys.argv:
-        for name, table in tables.items():
-            put(COURSE / "09-hidden-layer.md", name, table)
-        with style():
-            save(COURSE / "figures", "09-one-matrix", draw())
+    leave("09-hidden-layer.md", tables, {"09-one-matrix": draw})
 
 
 if __name__ == "__main__":

@@ -1,18 +1,14 @@
 """What nets are made of, counted, and what they answer untrained. python docs/course/code/parameters.py [--write]"""
 
-import sys
-from pathlib import Path
-
 import torch
+from lesson import leave
 from torch import Tensor, nn
 
 from kindling.data.mnist import MNIST
 from kindling.data.tasks import Binary, Multiclass
 from kindling.models.mlp import MLP
 from kindling.models.xor import XOR
-from kindling.studies.page import put
 
-PAGE = Path("docs/course/14-mnist.md")
 UNUSED = {"loss": nn.Identity(), "optimizer": torch.optim.SGD, "scheduler": torch.optim.lr_scheduler.ConstantLR}
 
 
@@ -55,10 +51,7 @@ def main() -> None:
         "mnist": parameters_table(MLP(784, 10, dropout=0.1, task=Multiclass(mnist.classes), **UNUSED)),
         "untrained": untrained_table(x, y),
     }
-    print(*tables.values(), sep="\n\n")
-    if "--write" in sys.argv:
-        for name, table in tables.items():
-            put(PAGE, name, table)
+    leave("14-mnist.md", tables)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,17 @@
 """The paths of nine optimizers on two surfaces. python docs/course/code/paths.py [--write]"""
 
 import math
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from lesson import leave
 from torch import Tensor
 from torch.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
-from kindling.figure import Figure, save, style
+from kindling.figure import Figure, style
 from kindling.palette import BLUE, GREEN, VERMILLION
-from kindling.studies.page import put
 
-PAGE, FIGURES = Path("docs/course/13-optimizers.md"), Path("docs/course/figures")
 Surface = Callable[[Tensor], Tensor]
 Paths = dict[str, dict[float, Tensor]]  # by optimizer and rate
 STEPS = 100
@@ -138,13 +135,12 @@ def main() -> None:
         "turned valley": valley_table(turned_valley, in_turned),
         "hollows": hollows_table(in_hollows),
     }
-    print(*tables.values(), sep="\n\n")
-    if "--write" in sys.argv:
-        for name, table in tables.items():
-            put(PAGE, name, table)
-        signs = "orange: the start; green: after 100 steps"
-        save(FIGURES, "13-valley", draw(valley, in_valley, f"A long valley ({signs})"))
-        save(FIGURES, "13-hollows", draw(two_hollows, in_hollows, f"Two hollows ({signs})"))
+    signs = "orange: the start; green: after 100 steps"
+    figures = {
+        "13-valley": lambda: draw(valley, in_valley, f"A long valley ({signs})"),
+        "13-hollows": lambda: draw(two_hollows, in_hollows, f"Two hollows ({signs})"),
+    }
+    leave("13-optimizers.md", tables, figures)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,15 @@ import numpy as np
 import optuna
 import pandas as pd
 import torch
+from lesson import leave
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from kindling import compose, train
 from kindling.data.images import Digits
-from kindling.figure import Figure, save, style
+from kindling.figure import Figure, style
 from kindling.palette import BLUE, CYCLE, VERMILLION
-from kindling.studies.page import put
 
-PAGE, FIGURES = Path("docs/course/15-tuning.md"), Path("docs/course/figures")
 QUICK = "--quick" in sys.argv
 TRIALS, SEARCHES, SEEDS = (8, 1, 40) if QUICK else (24, 5, 400)
 GROUP = 20  # seeds of which somebody takes the best
@@ -200,12 +199,8 @@ def draw_seeds(scores: pd.DataFrame) -> Figure:
 def main() -> None:
     found, scores = searches(), members()
     tables = {"searches": methods_table(found), "seeds": seeds_table(scores)}
-    print(*tables.values(), sep="\n\n")
-    if "--write" in sys.argv:
-        for name, table in tables.items():
-            put(PAGE, name, table)
-        save(FIGURES, "15-searches", draw_searches(found))
-        save(FIGURES, "15-seeds", draw_seeds(scores))
+    figures = {"15-searches": lambda: draw_searches(found), "15-seeds": lambda: draw_seeds(scores)}
+    leave("15-tuning.md", tables, figures)
 
 
 if __name__ == "__main__":
