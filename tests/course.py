@@ -1,5 +1,6 @@
 """The pages of the course, as a student goes through them: every command in order, at its smallest size."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from conftest import ROOT
 from kindling.studies.study import names
@@ -18,6 +20,29 @@ SMALLEST = {"trainer.max_epochs": 1, "population": 3, "sweep.n_trials": 2}
 def page(number: int) -> Path:
     (found,) = COURSE.glob(f"{number:02}-*.md")
     return found
+
+
+def script(name: str) -> ModuleType:
+    """A script of a lesson, as a module, which finds those beside it."""
+    spec = importlib.util.spec_from_file_location(f"course_{name}", COURSE / "code" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    sys.path.insert(0, str(COURSE / "code"))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(COURSE / "code"))
+    return module
+
+
+def answers(number: int) -> list[str]:
+    """What is folded below each exercise of a lesson, in one line."""
+    _, exercises = page(number).read_text().split("## Exercises")
+    found = re.findall(r"<summary>Answer</summary>(.*?)</details>", exercises, flags=re.DOTALL)
+    assert len(found) == 3
+    return [" ".join(text.split()) for text in found]
 
 
 def commands(page: Path) -> list[str]:

@@ -5,7 +5,6 @@ import importlib.util
 import re
 import shlex
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 import torch
 
 from conftest import CONF, ROOT
-from course import COURSE, Checkout, commands, page, smallest
+from course import COURSE, Checkout, answers, commands, page, script, smallest
 from kindling import compose, train
 from kindling.config.command_line import check_command_line
 from kindling.studies.page import block
@@ -35,23 +34,6 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def printed(checkout: Checkout) -> dict[str, str]:
     """What each script of the lessons prints."""
     return {command: checkout.run(*smallest(command)) for command in LESSON_SCRIPTS}
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, COURSE / "code" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def answer(number: int, exercise: int) -> str:
-    """What the page says of an exercise, in one line."""
-    _, exercises = page(number).read_text().split("## Exercises")
-    answers = re.findall(r"<summary>Answer</summary>(.*?)</details>", exercises, flags=re.DOTALL)
-    assert len(answers) == 3
-    return " ".join(answers[exercise - 1].split())
 
 
 def fitted(tmp_path: Path, *overrides: str) -> Any:
@@ -105,14 +87,14 @@ def test_a_mix_needs_ten_times_the_steps_at_a_tenth_of_the_rate() -> None:
 def test_lesson_0() -> None:
     descend = script("interview").descend
     assert descend(0.5, 2) == [3, 11, 15]
-    assert "= 11" in answer(0, 1)
-    assert "= 15" in answer(0, 1)
+    assert "= 11" in answers(0)[0]
+    assert "= 15" in answers(0)[0]
     assert descend(1, 1)[-1] == 19
     assert descend(2, 3) == [3, 35, 3, 35]
-    assert "With 1 the correction is the whole error" in answer(0, 2)
-    assert "3, 35, 3, 35" in answer(0, 2)
-    assert "Supervised" in answer(0, 3)
-    (overrides,) = re.findall(r"`(.*?)`", answer(0, 3))
+    assert "With 1 the correction is the whole error" in answers(0)[1]
+    assert "3, 35, 3, 35" in answers(0)[1]
+    assert "Supervised" in answers(0)[2]
+    (overrides,) = re.findall(r"`(.*?)`", answers(0)[2])
     compose(["data=csv", "data.path=mails.csv", "data.target=spam", *shlex.split(overrides), "model=mlp"])
     lines = {room: sum(len(file.read_text().splitlines()) for file in room.glob("*.py")) for room in rooms()}
     data, models = lines.values()
@@ -125,17 +107,17 @@ def rooms() -> list[Path]:
 
 def test_lesson_1(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, size = 1439, 128
-    assert f"{-(-rows // size)} batches" in answer(1, 1)
-    assert f"and {rows % size} are left" in answer(1, 1)
+    assert f"{-(-rows // size)} batches" in answers(1)[0]
+    assert f"and {rows % size} are left" in answers(1)[0]
     array = np.zeros(3)
     copied = torch.tensor(array)
     torch.from_numpy(array).add_(1)
-    assert f"{array.sum()}: `t` and `a` share" in answer(1, 2)
-    assert f"it is {copied.sum().item()}" in answer(1, 2)
+    assert f"{array.sum()}: `t` and `a` share" in answers(1)[1]
+    assert f"it is {copied.sum().item()}" in answers(1)[1]
     monkeypatch.chdir(ROOT)
-    line = re.findall(r"`(.*?)`", answer(1, 3))[0]
+    line = re.findall(r"`(.*?)`", answers(1)[2])[0]
     mean, median = eval(line, {"pd": pd})  # the line of the page
-    assert f"{mean:.3f} and {median:.3f}" in answer(1, 3)
+    assert f"{mean:.3f} and {median:.3f}" in answers(1)[2]
     invented = script("dataset").invented()
     assert invented["distance"].isna().sum() == 17
     assert invented.equals(pd.read_csv(COURSE / "code" / "flats.csv"))
@@ -150,14 +132,14 @@ def test_lesson_2() -> None:
     assert (X @ [0.1, 0.3, 4]).tolist() == pytest.approx([5.3, 6.2, 6.8])
     said = X @ [0.2, 0.1, 1]
     assert said.tolist() == pytest.approx([7.0, 7.4, 8.1])
-    assert answer(2, 1).startswith("7.0, 7.4 and 8.1")
-    assert f"the mean absolute error is {abs(said - PRICE).mean():.1f}" in answer(2, 1)
+    assert answers(2)[0].startswith("7.0, 7.4 and 8.1")
+    assert f"the mean absolute error is {abs(said - PRICE).mean():.1f}" in answers(2)[0]
     for bias in (-6.5, -6.21, -6.79):
         assert (X @ [0.1, 0.3, 4] + bias > 0).tolist() == [False, False, True]
-    assert "-6.2 down to just above -6.8" in answer(2, 2)
-    (line,) = re.findall(r"`(.*?)`", answer(2, 3))
+    assert "-6.2 down to just above -6.8" in answers(2)[1]
+    (line,) = re.findall(r"`(.*?)`", answers(2)[2])
     assert eval(line, {"np": np, "X": X, "price": PRICE}).tolist() == pytest.approx([0, 1.5, 5])
-    assert "(0, 1.5, 5)" in answer(2, 3)
+    assert "(0, 1.5, 5)" in answers(2)[2]
 
 
 def test_seeds_find_different_perfect_neurons(tmp_path: Path) -> None:
@@ -170,13 +152,13 @@ def test_seeds_find_different_perfect_neurons(tmp_path: Path) -> None:
 
 def test_lesson_3(tmp_path: Path) -> None:
     away = [(1 - 0.3 * 5) ** steps for steps in (1, 2)]
-    assert f"{away[0]}, then {away[1]}" in answer(3, 1)
+    assert f"{away[0]}, then {away[1]}" in answers(3)[0]
     steepness = 2 * (X[:, 0] ** 2).mean() * np.array([1, 3.3**2])
-    assert "from {:,.0f} to {:,.0f}".format(*steepness) in answer(3, 2)
-    assert f"{2 / steepness[1]:.5f}" in answer(3, 2)
-    (line,) = re.findall(r"`(.*?)`", answer(3, 3))
+    assert "from {:,.0f} to {:,.0f}".format(*steepness) in answers(3)[1]
+    assert f"{2 / steepness[1]:.5f}" in answers(3)[1]
+    (line,) = re.findall(r"`(.*?)`", answers(3)[2])
     rooms = eval(line, {"X": X})[:, 1]
-    assert "{:.3f}, {:.3f} and {:.3f}".format(*rooms) in answer(3, 3)
+    assert "{:.3f}, {:.3f} and {:.3f}".format(*rooms) in answers(3)[2]
     slow = fitted(tmp_path / "momentum", "optimizer=nesterov", "optimizer.lr=0.001")
     plain = fitted(tmp_path / "plain", "optimizer=sgd", "optimizer.lr=0.01")
     maes = [run.summary["metrics"]["test/mae"] for run in (slow, plain)]

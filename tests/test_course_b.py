@@ -2,11 +2,8 @@
 
 import math
 import re
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable
 from itertools import pairwise
 from types import ModuleType
 
@@ -15,30 +12,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from course import COURSE, Checkout, commands, page, smallest
+from course import COURSE, Checkout, answers, commands, page, script, smallest
 from kindling.models.losses import GaussianNLLLoss, HuberLoss, MSELoss
 from kindling.studies.page import block
 
 LESSONS = {4: "gradient", 5: "ladder", 6: "batches", 7: "losses"}
-
-
-@contextmanager
-def code(name: str) -> Iterator[ModuleType]:
-    """A script of the course, as a module."""
-    sys.path.insert(0, str(COURSE / "code"))
-    try:
-        yield import_module(name)
-    finally:
-        sys.path.remove(str(COURSE / "code"))
-
-
-def answer(lesson: int, exercise: int) -> str:
-    """In one line."""
-    answers = re.findall(
-        r"<details><summary>Answer</summary>\n(.*?)</details>", page(lesson).read_text(), flags=re.DOTALL
-    )
-    assert len(answers) == 3
-    return " ".join(answers[exercise - 1].split())
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +56,8 @@ def test_the_page_has_all_its_parts(lesson: int) -> None:
 
 
 def test_all_seven_rungs_end_with_the_same_weights() -> None:
-    with code("ladder") as ladder:
-        ends = list(ladder.climb().values())
+    ladder = script("ladder")
+    ends = list(ladder.climb().values())
     assert len(ends) == 7
     for (weight, bias), (next_weight, next_bias) in pairwise(ends):
         assert weight.dtype == bias.dtype == next_weight.dtype == np.float64
@@ -88,17 +66,17 @@ def test_all_seven_rungs_end_with_the_same_weights() -> None:
 
 
 def test_each_gradient_is_that_of_its_loss_and_no_slip_is() -> None:
-    with code("gradient") as gradient:
-        x, y, weight = gradient.rows()
-        for function, by_hand in (
-            (gradient.half_sum, gradient.gradient_of_half_sum),
-            (gradient.mean, gradient.gradient_of_mean),
-        ):
-            found = gradient.finite_differences(lambda w, function=function: function(x, w, y), weight)
-            assert np.allclose(by_hand(x, weight, y), found, rtol=1e-6)
-        tensor = torch.tensor(weight, requires_grad=True)
-        torch.nn.MSELoss()(torch.tensor(x) @ tensor, torch.tensor(y)).backward()
-        right, *slips = (slip(x, weight, y) for slip in gradient.SLIPS.values())
+    gradient = script("gradient")
+    x, y, weight = gradient.rows()
+    for function, by_hand in (
+        (gradient.half_sum, gradient.gradient_of_half_sum),
+        (gradient.mean, gradient.gradient_of_mean),
+    ):
+        found = gradient.finite_differences(lambda w, function=function: function(x, w, y), weight)
+        assert np.allclose(by_hand(x, weight, y), found, rtol=1e-6)
+    tensor = torch.tensor(weight, requires_grad=True)
+    torch.nn.MSELoss()(torch.tensor(x) @ tensor, torch.tensor(y)).backward()
+    right, *slips = (slip(x, weight, y) for slip in gradient.SLIPS.values())
     assert np.allclose(right, tensor.grad, rtol=1e-12)
     assert not any(np.allclose(right, slip, rtol=1e-2) for slip in slips)
 
@@ -106,26 +84,26 @@ def test_each_gradient_is_that_of_its_loss_and_no_slip_is() -> None:
 @pytest.mark.parametrize("variance", [0.1, 1.0, 7.0])
 def test_the_gaussian_likelihood_is_largest_where_the_squares_are_least(variance: float) -> None:
     """At the minimum of the one, the gradient of the other is nothing, and steps down it stay within 1e-6."""
-    with code("losses") as losses:
-        x, y = losses.points(outlier=True)
-        least = losses.line(MSELoss(), x, y)
-        a, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in least)
-        gradients = torch.autograd.grad(GaussianNLLLoss(variance)(a * x + b, y), (a, b))
-        exact = torch.linalg.lstsq(torch.stack([x, torch.ones_like(x)], dim=1), y[:, None]).solution.flatten()
+    losses = script("losses")
+    x, y = losses.points(outlier=True)
+    least = losses.line(MSELoss(), x, y)
+    a, b = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in least)
+    gradients = torch.autograd.grad(GaussianNLLLoss(variance)(a * x + b, y), (a, b))
+    exact = torch.linalg.lstsq(torch.stack([x, torch.ones_like(x)], dim=1), y[:, None]).solution.flatten()
     assert max(abs(gradient.item()) for gradient in gradients) < 1e-6
     assert least == pytest.approx(exact.tolist(), abs=1e-6)
 
 
 # The answers: each computed, and found in what the page says.
 def slope_of_three_rows() -> list[str]:
-    with code("gradient") as gradient:
-        assert gradient.slope(2.0) == 0
-        return ["At w = 2", f"is {gradient.slope(3.0):.2f}"]
+    gradient = script("gradient")
+    assert gradient.slope(2.0) == 0
+    return ["At w = 2", f"is {gradient.slope(3.0):.2f}"]
 
 
 def half_sum_over_mean() -> list[str]:
-    with code("gradient") as gradient:
-        ratio = gradient.gradient_of_half_sum(*over(gradient)) / gradient.gradient_of_mean(*over(gradient))
+    gradient = script("gradient")
+    ratio = gradient.gradient_of_half_sum(*over(gradient)) / gradient.gradient_of_mean(*over(gradient))
     return [f"By {ratio.mean():.0f}:", f"0.001 becomes {0.001 * ratio.mean():.3f}"]
 
 
@@ -135,7 +113,7 @@ def over(gradient: ModuleType) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def gradient_of_bias() -> list[str]:
-    line = re.match(r"`(.+?)`", answer(4, 3))[1]
+    line = re.match(r"`(.+?)`", answers(4)[2])[1]
     bias = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     x, y = torch.randn(64, 2, dtype=torch.float64), torch.randn(64, 2, dtype=torch.float64)
     F.mse_loss(x + bias, y).backward()
@@ -144,9 +122,9 @@ def gradient_of_bias() -> list[str]:
 
 
 def way_still_to_go() -> list[str]:
-    with code("ladder") as ladder:
-        x, _ = (part.numpy() for part in ladder.rows())
-        start = np.vstack([part.numpy() for part in ladder.start()])
+    ladder = script("ladder")
+    x, _ = (part.numpy() for part in ladder.rows())
+    start = np.vstack([part.numpy() for part in ladder.start()])
     inputs, y = np.column_stack([x, np.ones(64)]), np.random.default_rng(0).standard_normal((64, 2))
     loss = lambda weight: ((inputs @ weight - y) ** 2).mean()  # noqa: E731
     least = loss(np.linalg.lstsq(inputs, y, rcond=None)[0])
@@ -203,8 +181,8 @@ def loss_of_the_epoch() -> list[str]:
 
 
 def huber_of_three() -> list[str]:
-    with code("losses") as losses:
-        return [f"{losses.best_number(HuberLoss(delta=3.0), losses.AGES):.2f}:"]
+    losses = script("losses")
+    return [f"{losses.best_number(HuberLoss(delta=3.0), losses.AGES):.2f}:"]
 
 
 def first_loss() -> list[str]:
@@ -212,7 +190,7 @@ def first_loss() -> list[str]:
 
 
 def divergence() -> list[str]:
-    line = re.match(r"`(.+?)`", answer(7, 3))[1]
+    line = re.match(r"`(.+?)`", answers(7)[2])[1]
     p, q = torch.tensor([0.9, 0.1]), torch.tensor([0.5, 0.5])
     there, back = (float(eval(line, {"p": a, "q": b})) for a, b in ((p, q), (q, p)))
     assert there == pytest.approx(0.9 * math.log(1.8) + 0.1 * math.log(0.2), abs=1e-6)
@@ -237,7 +215,7 @@ ANSWERS: dict[tuple[int, int], Callable[[], list[str]]] = {
 
 @pytest.mark.parametrize(("lesson", "exercise"), ANSWERS)
 def test_every_answer_is_right(lesson: int, exercise: int) -> None:
-    said = answer(lesson, exercise)
+    said = answers(lesson)[exercise - 1]
     for text in ANSWERS[lesson, exercise]():
         assert text in said
 

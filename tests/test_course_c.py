@@ -1,18 +1,16 @@
 """Lessons 9 to 12: their commands run, their tables are those of the scripts, their answers are right."""
 
-import importlib.util
 import math
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from types import ModuleType
 
 import pytest
 import torch
 
 from conftest import ROOT, Finished
-from course import COURSE, commands, page, smallest
+from course import COURSE, answers, commands, page, script, smallest
 from kindling.config.command_line import check_command_line
 from kindling.studies.page import block
 
@@ -26,21 +24,6 @@ BLOCKS = {
 }
 ALL = [command for number in LESSONS for command in commands(page(number))]
 TRAIN = [command for command in dict.fromkeys(ALL) if command.startswith("python train.py")]
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"course_{name}", COURSE / "code" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def answers(number: int) -> list[str]:
-    """What is folded below each exercise, in one line."""
-    found = re.findall(r"<summary>Answer</summary>(.*?)</details>", page(number).read_text(), flags=re.DOTALL)
-    assert len(found) == 3
-    return [" ".join(text.split()) for text in found]
 
 
 def code(answer: str) -> str:
@@ -100,13 +83,13 @@ def test_the_answers_of_lesson_10() -> None:
 
 def test_the_answers_of_lesson_11() -> None:
     first, second, third = answers(11)
-    module = load("backpropagation")
+    module = script("backpropagation")
     found = module.there_and_back(x=(1.0, 1.0), y=0.0)
     assert ", ".join(f"{a:.1f}" for a in found.a) == "0.3, 0.6, 1.0, 1.1"
     assert f"z = {found.z:.2f}, p = {found.p:.3f}, and dz = p - y = {found.dz:.3f}" in first
     hand = [number for row in found.dw for number in row] + found.db + found.dv + [found.dc]
     assert hand == pytest.approx(module.by_autograd(x=(1.0, 1.0), y=0.0), abs=1e-12)
-    own = load("autograd")
+    own = script("autograd")
     w = own.Value(3.0)
     loss = w * w
     loss.backward()
@@ -123,7 +106,7 @@ def test_the_answers_of_lesson_11() -> None:
 
 def test_the_own_autograd_has_the_gradients_of_torch() -> None:
     """Of all 17 parameters over four rows."""
-    own = load("autograd")
+    own = script("autograd")
     numbers = torch.linspace(-1, 1, 17, dtype=torch.float64)
     weights = [own.Value(number) for number in numbers.tolist()]
     own.loss_of(weights).backward()

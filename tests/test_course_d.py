@@ -2,35 +2,21 @@
 
 import math
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable
 from itertools import pairwise
 from math import comb
-from types import ModuleType
 
 import pytest
 import torch
 from torch import nn
 
-from course import COURSE, Checkout, commands, page, smallest
+from course import COURSE, Checkout, answers, commands, page, script, smallest
 from kindling.data.images import Digits
 from kindling.studies.page import block
 from kindling.studies.study import names, read_study
 
 LESSONS = (8, 13, 14, 15)
 LONG = ("docs/course/code/tuning.py", "sweep=random", "sweep=cmaes")  # as sweep=tpe
-
-
-@contextmanager
-def code(name: str) -> Iterator[ModuleType]:
-    """A script of the course, as a module."""
-    sys.path.insert(0, str(COURSE / "code"))
-    try:
-        yield import_module(name)
-    finally:
-        sys.path.remove(str(COURSE / "code"))
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +89,9 @@ def test_momentum_leaves_the_hollow_in_which_gradient_descent_stays() -> None:
     table = block(page(13), "hollows")
     assert "| gradient descent | 0.03, 0.1, 0.3 | no rate |" in table
     assert "| momentum | 0.003, 0.01 | 0.03, 0.1 |" in table
-    with code("paths") as paths:
-        turned = paths.turned_valley(torch.tensor([[-5.515, 7.212]], dtype=torch.float64))
-        assert turned.item() == pytest.approx(paths.valley(torch.tensor([-9.0, 1.2])).item(), rel=1e-3)
+    paths = script("paths")
+    turned = paths.turned_valley(torch.tensor([[-5.515, 7.212]], dtype=torch.float64))
+    assert turned.item() == pytest.approx(paths.valley(torch.tensor([-9.0, 1.2])).item(), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["optimizers", "optimizers_lr", "regularisation", "training_sizes", "mnist_layers"])
@@ -129,15 +115,6 @@ def test_each_optimizer_has_had_the_same_budget() -> None:
 
 
 # The answers: each computed, and found in what the page says.
-def answers(lesson: int) -> list[str]:
-    """Each in one line."""
-    found = re.findall(
-        r"<details><summary>Answer</summary>\n(.*?)</details>", page(lesson).read_text(), flags=re.DOTALL
-    )
-    assert len(found) == 3
-    return [" ".join(answer.split()) for answer in found]
-
-
 def updates() -> str:
     return f"{math.ceil((70_000 - 10_000 - 5_000) / 128)}:"
 
@@ -173,10 +150,10 @@ def first_step_of_adam() -> str:
 
 
 def fastest_rate() -> str:
-    with code("paths") as paths:
-        for rate, flies in ((0.0395, False), (0.0405, True)):
-            end = paths.path(paths.valley, (0.0, 1.0), "gradient descent", rate)[-1, 1].item()
-            assert (abs(end) > 1) == flies
+    paths = script("paths")
+    for rate, flies in ((0.0395, False), (0.0405, True)):
+        end = paths.path(paths.valley, (0.0, 1.0), "gradient descent", rate)[-1, 1].item()
+        assert (abs(end) > 1) == flies
     return "0.04, which is 2 / 50"
 
 
