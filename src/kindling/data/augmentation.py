@@ -156,7 +156,14 @@ class Erasing(nn.Module):
         return x.masked_fill(box & chosen(x, self.p), 0)
 
 
-class Mixing(nn.Module):
+class Relabelling(nn.Module):
+    """A transform that changes y too: images x and y, as probabilities of classes, to what takes their place."""
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+
+class Mixing(Relabelling):
     """A share p of the images mixed with others of the batch, y by the same shares, drawn from Beta(alpha, alpha)."""
 
     def __init__(self, alpha: PositiveFloat = 1.0, p: Share = 1.0) -> None:
@@ -202,19 +209,19 @@ class Augmentation:
 
     @property
     def mixes(self) -> list[str]:
-        """The names of those that mix images, and y with them."""
-        return [name for name, transform in self.transforms.items() if isinstance(transform, Mixing)]
+        """The names of those that change y too."""
+        return [name for name, transform in self.transforms.items() if isinstance(transform, Relabelling)]
 
     def without_mixing(self) -> "Augmentation":
         return Augmentation({name: self.transforms[name] for name in self.transforms if name not in self.mixes})
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, task: Task | None = None) -> tuple[Tensor, Tensor]:
-        """Images (N, C, H, W), from 0, black, to 1, white, and y, which mixing makes the probabilities of classes:
+        """Images (N, C, H, W), from 0, black, to 1, white, and y, which relabelling makes the probabilities of classes:
         (N, num_classes), or of a binary task (N,).
         """
         for transform in self.transforms.values():
-            if isinstance(transform, Mixing):
+            if isinstance(transform, Relabelling):
                 x, y = transform(x, soft(y, task, x.dtype))
             elif type(transform).__module__.startswith("torchvision."):
                 x = torch.stack([transform(image) for image in x])

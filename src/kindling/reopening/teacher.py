@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.func import functional_call
 
 from kindling.checkpoints.format import load
-from kindling.data.augmentation import Mixing
+from kindling.data.augmentation import Relabelling
 from kindling.errors import UserError
 from kindling.reopening.run import Run
 
 
-class Teacher(Mixing):
+class Teacher(Relabelling):
     """The probabilities that a run gives, in the place of y (Hinton, Vinyals & Dean, 2015).
 
     It is opened with the first batch: whoever evaluates the pupil needs it no more.

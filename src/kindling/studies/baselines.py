@@ -163,14 +163,14 @@ def read(datamodule: SupervisedDataModule, split: SplitName) -> Rows:
 def baseline(name: str, task: Task, rows: dict[str, Rows], seed: int, limit: float) -> Baseline:
     method = METHODS[name]
     num_outputs = rows["train"].y.shape[1] if rows["train"].y.ndim == 2 else 1
-    failed = Baseline(name, {}, {}, (0.0, 0.0), len(rows["train"]), "", [])
     try:
         with warnings.catch_warnings(record=True):
             warnings.simplefilter("always")
             chosen = choose(method, task, num_outputs, rows, seed)
         return fit_in_time(name, task, num_outputs, rows, seed, limit, chosen)
     except ValueError as error:  # such as one class alone, of which scikit-learn says it in its own words
-        return Baseline(**{**vars(failed), "problem": " ".join(str(error).split())})
+        problem = " ".join(str(error).split())
+        return Baseline(name, {}, {}, (0.0, 0.0), len(rows["train"]), "", [], problem)
 
 
 def choose(method: Method, task: Task, num_outputs: int, rows: dict[str, Rows], seed: int) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def run(study: Study, root: Path, jobs: int = 1) -> dict[str, Result]:
             found[row] = result
     results = {row: result for row, result in found.items() if result is not None}
     if not any(result.folders for result in results.values()):
-        raise UserError(f"{near(root / study.name)}: every run has failed; the files run.log there say why")
+        folder = study.folder(next(iter(results)), root).parent
+        raise UserError(f"{near(folder)}: every run has failed; the files train.log there say why")
     return results
 
 

@@ -9,11 +9,8 @@ from kindling.errors import UserError, shown
 # Arguments that name a folder which a part of a run writes to.
 WRITTEN = {"run_dir", "dirpath", "save_dir", "default_root_dir", "root_dir", "log_dir", "dir"}
 WRITERS = {"trainer", "logger", "callbacks"}  # sections
-READ = {
-    "data",
-    "augmentation",
-    "init_from",
-}  # what they name is only read; but data_dir, where what is missing is downloaded to
+# What these name is only read; but data_dir, where what is missing is downloaded to.
+READ = {"data", "augmentation", "init_from"}
 NAMELESS = "what an argument without a name is for cannot be told; name it"
 
 
