@@ -118,7 +118,7 @@ def test_all_mistakes_are_told_together() -> None:
         ["trainer.devices=auto", "data.batch_size=null", "optimizer.lr=1"],
         ["-m", "optimizer.lr=1e-3,1e-2", "seed=range(5)", "model=mlp,xor"],
         ["-m", "optimizer.lr=tag(log,interval(1e-4,1e-1))"],
-        ["trainer.gradient_clip_val=1", "++trainer.max_epochs=3", "~optimizer.weight_decay"],
+        ["trainer.gradient_clip_val=1", "++trainer.max_epochs=3", "~optimizer.weight_decay", "~loss.class_weights"],
         ["experiment=null", "debug=null", "trainer.max_epochs=2"],
         ["+callbacks.stop._target_=lightning.pytorch.callbacks.EarlyStopping", "+callbacks.stop.monitor=val/loss"],
         ["debug=fast_dev_run", "trainer.fast_dev_run=3"],

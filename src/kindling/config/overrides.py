@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+import kindling.config.deleting  # noqa: F401  # what it makes of Hydra
 from kindling.config.quoting import in_quotes, typed
 from kindling.errors import UserError, did_you_mean, listed, some
 
@@ -129,6 +130,8 @@ def value_problems(cfg: dict[str, Any], overrides: list[Override], told: Collect
             defaults.setdefault(key, None)
         if key not in defaults:
             yield f"{key}: no such key{did_you_mean(key, defaults)}"
+        elif override.is_delete() and "." not in key and not isinstance(defaults[key], dict):
+            yield f"~{key}: is a setting of every run, and stays; give it another value instead"
         elif not (override.is_delete() or key in SEVERAL_TYPES or key.startswith("hydra.")):  # Hydra has types
             for value in values_of(override):
                 yield from _type_problems(key, defaults[key], value)
