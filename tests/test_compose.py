@@ -25,6 +25,7 @@ QUICK = ["trainer=cpu", "trainer.max_epochs=1"]
         (["sweep=tpe"], "sweep=tpe: needs the flag -m"),
         (["data=csv", "data.target=y"], "data.path: a value is required, as in data.path=..."),
         (["+optimizer.lr=1"], "+optimizer.lr=1: optimizer.lr is there already; leave out the +"),
+        (["~seed"], "~seed: is a setting of every run, and stays; give it another value instead"),
         (["resume=nowhere"], "resume=nowhere: there is no such folder"),
         (["hydra.run.dir=/dev/null/x"], "hydra.run.dir=/dev/null/x: cannot be written to (Not a directory)"),
     ],

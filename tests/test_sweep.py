@@ -267,6 +267,15 @@ def test_options_are_swept_with_their_values(start: Start, tmp_path: Path) -> No
         assert (optimizer._target_, optimizer.lr) == (f"torch.optim.{name}", lr)
 
 
+def test_what_another_loss_does_not_take_is_taken_away(start: Start, tmp_path: Path) -> None:
+    folder, loss = tmp_path / "sweep", ["loss._target_=torch.nn.MultiMarginLoss", "~loss.class_weights"]
+    command = ["-m", "data=digits", *loss, "~loss.label_smoothing", "trainer=cpu", "trainer.max_epochs=1"]
+    done = start(*command, "seed=0,1", "~callbacks.figures", f"hydra.sweep.dir={folder}").wait()
+    assert done.code == 0, done.text
+    for job in ("0", "1"):
+        assert OmegaConf.load(folder / job / "config.yaml").loss == {"_target_": "torch.nn.MultiMarginLoss"}
+
+
 def test_an_objective_that_no_run_measures_is_named(start: Start, tmp_path: Path) -> None:
     done = start(*XOR, "seed=0,1", "sweep.objectives={val/los:min}", f"hydra.sweep.dir={tmp_path / 'sweep'}").wait()
     assert done.code == 1
