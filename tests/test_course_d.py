@@ -73,8 +73,9 @@ def test_a_leak_makes_noise_predictable_and_wrong_modes_cost_accuracy(checkout: 
     """What trained nets score differs by a percent between processors; what the page says of it does not."""
     fit, dropout, norm, leak = checkout.run("docs/course/code/generalisation.py").split("\n\n")
     assert leak.strip() == block(page(8), "leak")
-    assert numbers(leak)[0] == 50
-    assert numbers(leak)[1] > 80
+    honest, filled_by_class, chosen = (numbers(leak)[place] for place in (3, 2, 4))
+    assert honest == 50
+    assert min(filled_by_class, chosen) > 80
     for name, printed in (("fit", fit), ("dropout", dropout), ("batch norm", norm)):
         assert numbers(printed) == pytest.approx(numbers(block(page(8), name)), abs=4)
     simple, few, both = (numbers(fit)[place : place + 2] for place in (0, 2, 4))
