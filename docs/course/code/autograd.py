@@ -6,7 +6,6 @@ python docs/course/code/autograd.py [--write]
 import math
 import random
 import sys
-from pathlib import Path
 
 ROWS = [((0, 0), 0), ((0, 1), 1), ((1, 0), 1), ((1, 1), 0)]
 
@@ -96,9 +95,9 @@ def train(steps=1000, lr=0.5):
 
 
 if __name__ == "__main__":
-    table = train()
-    print(table)
     if "--write" in sys.argv:
-        from kindling.studies.page import put  # of the template: it writes the table into the page
+        from lesson import leave  # puts the table into the page
 
-        put(Path(__file__).parent.parent / "11-backpropagation.md", "autograd", table)
+        leave("11-backpropagation.md", {"autograd": train()})
+    else:
+        print(train())

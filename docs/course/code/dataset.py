@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from lesson import leave
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-PAGE = Path("docs/course/01-data.md")
 TABLE = Path("docs/course/code/flats.csv")
 
 
@@ -87,19 +87,13 @@ if __name__ == "__main__":
     if "--write" in sys.argv:
         invented().to_csv(TABLE, index=False)
     tables = {"first rows": first_rows(), "batches": batches(), "there and back": there_and_back()}
-    print(*tables.values(), sep="\n\n")
+    drawn = io.BytesIO()
     if "--write" in sys.argv:
-        from pictures import save
-
         from kindling import compose
         from kindling.data.look_text import lines
         from kindling.running.look import look
-        from kindling.studies.page import put
 
         facts, figure = look(compose(["data=csv", f"data.path={TABLE}", "data.target=price"]))
         tables["look"] = "\n".join(["```text", *list(lines(facts))[1:], "```"])
-        for name, text in tables.items():
-            put(PAGE, name, text)
-        drawn = io.BytesIO()
         figure.savefig(drawn, dpi=100)
-        save("01-look", drawn.getvalue())
+    leave("01-data.md", tables, {"01-look": drawn.getvalue})

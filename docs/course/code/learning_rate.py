@@ -2,8 +2,8 @@
 
 import contextlib
 import io
-import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,14 +60,12 @@ def with_bias(features: np.ndarray) -> np.ndarray:
     return np.column_stack([features, np.ones(len(features))])  # the input of the bias is 1
 
 
-def draw(name: str, overrides: list[str]) -> None:
+def draw(overrides: list[str]) -> bytes:
     """The picture of the loss that the run itself leaves."""
-    from pictures import save
-
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder, "_".join(text.partition(".")[2].replace("=", "_") for text in overrides))
         train(compose([*COMMAND, *overrides, "trainer=cpu", f"run_dir={run_dir}"]))
-        save(name, (run_dir / "figures" / "loss_surface.png").read_bytes())
+        return (run_dir / "figures" / "loss_surface.png").read_bytes()
 
 
 if __name__ == "__main__":
@@ -76,7 +74,4 @@ if __name__ == "__main__":
         "raw": table("data.standardize=false", rates=["0.1", "0.001", "0.0008"]),
         "steepness": steepness(),
     }
-    leave("03-learning-rate.md", tables)
-    if "--write" in sys.argv:
-        for name, overrides in PICTURES.items():
-            draw(name, overrides)
+    leave("03-learning-rate.md", tables, {name: partial(draw, overrides) for name, overrides in PICTURES.items()})

@@ -2,6 +2,7 @@
 
 import sys
 
+from lesson import save
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
@@ -77,7 +78,7 @@ def kinds(axes: Axes) -> None:
     axes.set(ylim=(-2.5, 0.75), title="3. Kinds of learning, and our examples")
 
 
-def draw() -> bytes:
+def draw() -> Figure:
     with style():
         figure = Figure(figsize=(6.9, 7.0), layout="constrained")
         panels = figure.subplots(3, 1, height_ratios=[1.5, 3.1, 3.1])
@@ -85,13 +86,11 @@ def draw() -> bytes:
             part(axes)
             axes.set_xlim(-0.1, 9.8)
             axes.set_axis_off()
-    return figure.png()
+    return figure
 
 
 if __name__ == "__main__":
     picture = draw()
     print("the map is drawn; --write puts it into docs/course/figures/00-map.png")
     if "--write" in sys.argv:
-        from pictures import save
-
         save("00-map", picture)

@@ -8,21 +8,18 @@ tables into lesson 16; all of them, and the figure, take half an hour.
 import argparse
 import io
 import statistics
-import subprocess
 import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import sklearn
-import torch
+from lesson import machine, save
 
 from kindling import compose, train
 from kindling.errors import UserError, told_in_a_sentence
-from kindling.figure import Figure, save, style
+from kindling.figure import Figure, style
 from kindling.palette import BLUE, GREY, VERMILLION
 from kindling.studies.baselines import Baseline, measure
 from kindling.studies.page import put
-from kindling.studies.table import processor
 
 SCRIPT = "docs/course/code/other_methods.py"
 PAGE = Path(__file__).parents[1] / "16-other-methods.md"
@@ -81,11 +78,9 @@ def lines(name: str, seeds: int) -> list[Line]:
 
 def origin(seeds: int) -> str:
     """What the table was measured on."""
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=PAGE.parent)
-    versions = f"torch {torch.__version__}, scikit-learn {sklearn.__version__}; revision {done.stdout.strip()}"
     return (
         f"Our nets: mean ± standard deviation of {seeds} seeds; the others: seed 0. One after the other on "
-        f"{processor()}; {versions}. Written by `python {SCRIPT} --write`."
+        f"{machine('scikit-learn')}. Written by `python {SCRIPT} --write`."
     )
 
 
@@ -133,7 +128,7 @@ def main() -> None:
         if args.write:
             put(PAGE, f"others {name}", f"{table(tables[name])}\n\n{origin(args.seeds)}")
     if args.write and len(tables) == len(NETS):
-        save(PAGE.parent / "figures", "16-others", picture(tables))
+        save("16-others", picture(tables))
 
 
 if __name__ == "__main__":

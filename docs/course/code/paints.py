@@ -1,11 +1,14 @@
 """Mixing paints: find the parts that give a colour. python docs/course/code/paints.py [--lr 0.5] [--write]"""
 
 import argparse
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from lesson import leave
 
-PAGE = Path("docs/course/00-map.md")
+if TYPE_CHECKING:
+    from kindling.figure import Figure
+
 NAMES = ["red", "yellow", "blue"]
 PAINTS = np.array([[0.80, 0.10, 0.10], [0.95, 0.85, 0.10], [0.10, 0.20, 0.70]])  # how red, green and blue each is
 SECRET = np.array([0.2, 0.5, 0.3])  # the parts that the colour was mixed from
@@ -34,7 +37,7 @@ def table(tried: list[np.ndarray]) -> str:
     return "\n".join(lines)
 
 
-def draw(tried: list[np.ndarray]) -> bytes:
+def draw(tried: list[np.ndarray]) -> "Figure":
     from kindling.figure import Figure, style
 
     with style():
@@ -44,7 +47,7 @@ def draw(tried: list[np.ndarray]) -> bytes:
             axes.imshow(np.clip(colour, 0, 1)[None, None])
             axes.set(xticks=[], yticks=[])
             axes.set_title(title, fontsize=9)
-    return figure.png()
+    return figure
 
 
 if __name__ == "__main__":
@@ -53,11 +56,4 @@ if __name__ == "__main__":
     parser.add_argument("--write", action="store_true", help="put table and figure into the page")
     args = parser.parse_args()
     tried = find(args.lr)
-    print(table(tried))
-    if args.write:
-        from pictures import save
-
-        from kindling.studies.page import put
-
-        put(PAGE, "paints", table(tried))
-        save("00-paints", draw(tried))
+    leave("00-map.md", {"paints": table(tried)}, {"00-paints": lambda: draw(tried)}, seeds="nothing drawn at random")
