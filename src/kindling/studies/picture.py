@@ -1,6 +1,6 @@
 """The figure of a study."""
 
-import statistics
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,7 +11,7 @@ from kindling.palette import CYCLE, GREY, VERMILLION
 from kindling.pictures.course import WORDS, parted
 from kindling.studies.results import Result
 from kindling.studies.study import Study
-from kindling.studies.table import in_unit
+from kindling.studies.table import in_unit, mean_and_spread
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # one more than there are colours, so that no pair comes twice
 
@@ -34,7 +34,8 @@ def curves(study: Study, results: Mapping[str, Result]) -> Figure:
         course = result.course(score)
         epochs, mean, std = course.index + 1, course["mean"], course["std"]
         colour, marker = CYCLE[place % len(CYCLE)], MARKERS[place % len(MARKERS)]
-        axes.plot(epochs, mean, color=colour, marker=marker, markersize=4, markevery=0.1, label=row)
+        line = "--" if place >= len(CYCLE) else "-"  # where colours come again
+        axes.plot(epochs, mean, line, color=colour, marker=marker, markersize=4, markevery=0.1, label=row)
         axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.15)
     values = np.concatenate([line.get_ydata() for line in axes.lines]).astype(float)
     if values.min() > 0 and values.max() > 20 * values.min():
@@ -53,10 +54,9 @@ def points(study: Study, results: Mapping[str, Result]) -> Figure:
     figure = Figure(figsize=(6.6, 1.2 + 0.32 * len(results)), layout="constrained")
     axes = figure.subplots()
     for place, (row, result) in enumerate(results.items()):
-        values = in_unit(result.values(column.score), column)
+        values = [value for value in in_unit(result.values(column.score), column) if math.isfinite(value)]
         if values:
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            mean = statistics.fmean(values)
+            mean, spread = mean_and_spread(values)
             axes.errorbar(mean, place, xerr=spread, fmt="o", color=CYCLE[0], capsize=3, label="ours")
         if isinstance(study.published.get(row), int | float):
             axes.plot(study.published[row], place, "D", color=VERMILLION, label="published")

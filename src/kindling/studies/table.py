@@ -43,7 +43,7 @@ def cell(result: Result, column: Column) -> str:
         return f"none{failed}"
     if column.show == "solved":
         return f"{sum(value == 1 for value in values):,} of {len(values) + result.failed:,}"
-    return f"{mean_and_spread(finite, 2 if column.show in ('percent', 'error') else None)}{failed}"
+    return f"{written(finite, 2 if column.show in ('percent', 'error') else None)}{failed}"
 
 
 def in_unit(values: list[float], column: Column) -> list[float]:
@@ -54,10 +54,14 @@ def in_unit(values: list[float], column: Column) -> list[float]:
     return values
 
 
-def mean_and_spread(values: list[float], digits: int | None = None) -> str:
-    """With so many digits after the point, else with four that count; the spread is that of the sample."""
-    mean = statistics.fmean(values)
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+def mean_and_spread(values: list[float]) -> tuple[float, float]:
+    """Mean and standard deviation of the sample; a single value has no spread."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def written(values: list[float], digits: int | None = None) -> str:
+    """Mean ± spread with so many digits after the point, else with four that count."""
+    mean, spread = mean_and_spread(values)
     if digits is not None:
         return f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if len(values) > 1 else "")
     if all(value == int(value) for value in values) and not spread:
