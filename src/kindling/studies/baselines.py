@@ -12,48 +12,24 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
 from omegaconf import DictConfig, OmegaConf
 from sklearn.exceptions import ConvergenceWarning
-from torch import Tensor
-from torch.nn.functional import one_hot
 
 from kindling import abilities
 from kindling.config.asked import take_asked
 from kindling.config.signatures import section_problems
 from kindling.data.setup import make_datamodule
-from kindling.data.splits import SplitName
 from kindling.data.supervised import SupervisedDataModule
 from kindling.data.tasks import Regression, Task
 from kindling.errors import UserError, did_you_mean, listed
 from kindling.process import quiet
 from kindling.studies.methods import METHODS, Method, size, takes_weights
+from kindling.studies.rows import Rows, error, read, scores
 
 TASKS = ("regression", "binary", "multiclass", "multilabel")
 MOST_BYTES = 8 * 2**30  # of all rows
 MOST_TRIED = 5_000  # rows that settings are tried on
 FIRST_TRIAL, GROWTH = 1_000, 4  # rows that a method is timed with, and by how much they grow
-
-
-@dataclass(frozen=True)
-class Rows:
-    """x (N, in_features); y as scikit-learn takes it, (N,) or (N, outputs), standardised where our models see it so;
-    the truth as the data have it; weights (N,) or None."""
-
-    x: np.ndarray
-    y: np.ndarray
-    truth: Tensor
-    weight: np.ndarray | None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def some(self, count: int) -> "Rows":
-        """So many of them at random, the same for every method."""
-        if count >= len(self):
-            return self
-        rows = np.random.default_rng(0).permutation(len(self))[:count]
-        return Rows(self.x[rows], self.y[rows], self.truth[rows], None if self.weight is None else self.weight[rows])
 
 
 @dataclass(frozen=True)
@@ -151,15 +127,6 @@ def chosen_methods(only: Sequence[str], task: Task) -> list[str]:
     return [name for name in METHODS if name in only or (not only and name not in unfit)]
 
 
-def read(datamodule: SupervisedDataModule, split: SplitName) -> Rows:
-    """All rows of a split, as a model is given them, in a row each."""
-    batches = list(datamodule.batches(split))
-    x, y, *weight = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    target = datamodule.task.target(y) if isinstance(datamodule.task, Regression) else y
-    target = target.squeeze(1) if target.ndim == 2 and target.shape[1] == 1 else target
-    return Rows(x.flatten(1).double().numpy(), target.numpy(), y, weight[0].numpy() if weight else None)
-
-
 def baseline(name: str, task: Task, rows: dict[str, Rows], seed: int, limit: float) -> Baseline:
     method = METHODS[name]
     num_outputs = rows["train"].y.shape[1] if rows["train"].y.ndim == 2 else 1
@@ -229,26 +196,3 @@ def counts(num_rows: int) -> Iterator[int]:
 def fit(model: Any, rows: Rows) -> Any:
     weights = {} if rows.weight is None or not takes_weights(model) else {"sample_weight": rows.weight}
     return model.fit(rows.x, rows.y, **weights)
-
-
-def scores(task: Task, predicted: np.ndarray, truth: Tensor) -> dict[str, float]:
-    """Those of the task, by their names."""
-    found = {}
-    for name, metric in task.metrics().items():
-        metric.update(prediction(task, predicted, truth), truth)
-        found[name] = metric.compute().item()
-    return found
-
-
-def prediction(task: Task, predicted: np.ndarray, truth: Tensor) -> Tensor:
-    """What was predicted, as our metrics take it: values in the units of y, or probabilities of 0 and 1."""
-    answer = torch.as_tensor(np.ascontiguousarray(predicted))  # scikit-learn has columns in a row each
-    if isinstance(task, Regression):
-        return task.prediction(answer.to(truth.dtype).reshape(truth.shape))
-    if task.name == "multiclass":
-        return one_hot(answer.long(), task.out_features).float()
-    return answer.float()
-
-
-def error(found: dict[str, float]) -> float:
-    return found["rmse"] if "rmse" in found else -found["acc"]
