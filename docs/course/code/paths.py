@@ -104,6 +104,8 @@ def draw(surface: Surface, paths: Paths, title: str) -> Figure:
     x, y = torch.meshgrid(torch.linspace(-11, 4, 150), torch.linspace(-2, 2, 80), indexing="xy")
     if surface is two_hollows:
         x = x * 0.55 + 0.5
+    if surface is turned_valley:
+        x, y = x * 0.75 + 1, y * 4.5
     height = surface(torch.stack([x, y], dim=-1))
     with style():
         figure = Figure(figsize=(5.2, 3.9), layout="constrained")
@@ -116,7 +118,7 @@ def draw(surface: Surface, paths: Paths, title: str) -> Figure:
             axes.plot(*points[0], "o", color=VERMILLION, markersize=5)
             axes.plot(*points[-1], "*", color=GREEN, markersize=9)
             axes.set_title(f"{name}, {rate:g}", fontsize=8)
-            axes.set(xlim=(x.min(), x.max()), ylim=(-2, 2))
+            axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
             axes.grid(False)
         figure.suptitle(title)
     return figure
@@ -138,6 +140,7 @@ def main() -> None:
     signs = "orange: the start; green: after 100 steps"
     figures = {
         "13-valley": lambda: draw(valley, in_valley, f"A long valley ({signs})"),
+        "13-turned": lambda: draw(turned_valley, in_turned, f"The same valley, turned ({signs})"),
         "13-hollows": lambda: draw(two_hollows, in_hollows, f"Two hollows ({signs})"),
     }
     leave("13-optimizers.md", tables, figures)
