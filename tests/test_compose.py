@@ -50,6 +50,24 @@ def test_mistakes_that_only_signatures_show_are_told_by_train(tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("override", "left"),
+    [
+        ("~loss.class_weights", ["_target_", "label_smoothing"]),
+        ("~loss.class_weights=null", ["_target_", "label_smoothing"]),
+        ("~loss.label_smoothing", ["_target_", "class_weights"]),
+    ],
+)
+def test_a_key_is_taken_away_whether_or_not_it_is_null(override: str, left: list[str]) -> None:
+    assert sorted(compose(["data=digits", override]).loss) == left
+
+
+@pytest.mark.parametrize("override", ["~loss.class_weights=5", "~loss.class_weights=0", "~loss.label_smoothing=5"])
+def test_a_key_with_another_value_than_was_said_is_not_taken_away(override: str) -> None:
+    with pytest.raises(UserError, match="Could not delete from config"):
+        compose(["data=digits", override])
+
+
 def test_two_runs_in_one_process_leave_two_complete_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

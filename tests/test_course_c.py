@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from conftest import ROOT, Finished
-from course import COURSE, answers, commands, page, script, smallest
+from course import answers, commands, page, script, smallest
 from kindling.config.command_line import check_command_line
 from kindling.studies.page import block
 
@@ -28,6 +28,12 @@ TRAIN = [command for command in dict.fromkeys(ALL) if command.startswith("python
 
 def code(answer: str) -> str:
     return re.search("`([^`]*)`", answer)[1]
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_every_block_of_a_page_is_looked_at(number: int) -> None:
+    blocks = re.findall(r"<!-- (?!end|study|made by)(.+) -->", page(number).read_text())
+    assert sorted(blocks) == sorted(name for place, names in BLOCKS.values() if place == number for name in names)
 
 
 @pytest.mark.parametrize("command", TRAIN)
@@ -128,14 +134,3 @@ def test_the_answers_of_lesson_12() -> None:
     assert f"= {factor:.2f}, and 0.16 to the power of 6 is {factor**6:.6f}" in third
     row = next(line for line in block(page(12), "relu").splitlines() if "normal 0.01" in line)
     assert f"has {row.split('|')[-2].strip()} after layer 6" in third
-
-
-@pytest.mark.parametrize("number", LESSONS)
-def test_a_page_has_the_parts_of_a_lesson(number: int) -> None:
-    text = page(number).read_text()
-    assert re.match(rf"# {number}\. .*\n\nNeeds: lessons? .*\. Takes: ", text)
-    assert "to be written" not in text
-    assert text.index("## Change one thing") < text.index("## Exercises") < text.index("## In short")
-    assert text.strip().splitlines()[-1].startswith("Next: [")
-    for figure in re.findall(r"\(figures/([^)]*)\)", text):
-        assert (COURSE / "figures" / figure).stat().st_size <= 60_000

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kindling.figure import Figure
 
 COURSE = Path(__file__).parents[1]
+PROJECT = COURSE.parents[1]
 BEGAN = time.monotonic()
 
 
@@ -24,11 +25,13 @@ def leave(
     seeds: str = "seed 0",
 ) -> None:
     """Print the tables. With --write put each into its block of the page too, below all what they were made with, and
-    draw the figures.
+    draw the figures: of the defaults, which the page is about.
     """
     print(*tables.values(), sep="\n\n")
     if "--write" not in sys.argv:
         return
+    if sys.argv[1:] != ["--write"]:
+        sys.exit("error: --write goes with no other argument: the page is about the defaults")
     from kindling.studies.page import put
 
     script = Path(sys.argv[0]).stem
@@ -52,7 +55,7 @@ def machine(*packages: str) -> str:
 
 
 def git(*command: str) -> str:
-    return subprocess.run(["git", *command], capture_output=True, text=True, cwd=COURSE.parents[1]).stdout.strip()
+    return subprocess.run(["git", *command], capture_output=True, text=True, cwd=PROJECT).stdout.strip()
 
 
 def save(name: str, drawn: "Figure | bytes", colours: int = 200) -> None:

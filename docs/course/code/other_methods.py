@@ -107,7 +107,7 @@ def picture(tables: dict[str, list[Line]]) -> Figure:
             best = max(scores[score] for _, scores, _ in found)
             axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":")
             axes.set(title=name, xlabel=SCORES[score], yticks=range(len(methods)), yticklabels=methods)
-            axes.locator_params(axis="x", nbins=3)
+            axes.locator_params(axis="x", nbins=2)
     return figure
 
 
