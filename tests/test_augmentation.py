@@ -305,7 +305,7 @@ def test_evaluation_averages_over_augmented_copies(run: Callable[..., Finished])
     opened = Run(done.folder)
     data, model = opened.datamodule, opened.model
     x, y = data.splits["test"][torch.arange(len(data.splits["test"]))]
-    augmentation = data.augmentation.without_mixing()
+    augmentation = data.augmentation.without_relabelling()
     with seeded(opened.cfg.seed), torch.no_grad():
         chances = [model(x).softmax(dim=-1)]
         parts = x.split(128)  # as the loader gives them
