@@ -57,8 +57,7 @@ class Teacher(Relabelling):
 
     @cached_property
     def opened(self) -> Run:
-        run = Run(self.path)
-        assert self.num_members  # which says what is wrong with the folder
+        run = Run(self.path if self.num_members == 1 else self.path / "checkpoints" / "best.ckpt")
         if not isinstance(run.described, AugmentedDataModule):
             raise UserError(
                 f"{self.named}: learned from {type(run.described).__name__}, whose rows are no images (those of an "
@@ -119,9 +118,10 @@ class Teacher(Relabelling):
                 f"{here}; name a run on images of the same shape"
             )
         own: Task = self.opened.model.task
-        if not isinstance(task, Task) or (own.name == task.name and None in (names(own), names(task))):
+        if not isinstance(task, Task):
             return
-        if own.name != task.name or names(own) != names(task):
+        known = [names(own), names(task)]
+        if own.name != task.name or (None not in known and known[0] != known[1]):
             raise UserError(
                 f"{self.named}: knows {answers(own)}, and these data have {answers(task)}; name a run on data of the "
                 "same classes, in the same order"
