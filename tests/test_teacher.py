@@ -122,43 +122,34 @@ def test_where_classes_are_not_known_their_number_counts(taught: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "shape", "sentence"),
+    ("task", "told"),
     [
-        (
-            Multiclass(list("ABCDEFGHIJ")),
-            (1, 8, 8),
-            "and these data have the classes A, B, C, D, E, F, G, H, I, J (mul",
-        ),
-        (Multiclass(FashionMNIST.classes), (1, 8, 8), "and these data have the classes T-shirt/top, Trouser, Pullover"),
-        (
-            Multiclass(DIGITS[::-1]),
-            (1, 8, 8),
-            "and these data have the classes 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 (multiclas",
-        ),
-        (Multiclass(DIGITS[:9]), (1, 8, 8), "and these data have the classes 0, 1, 2, 3, 4, 5, 6, 7, 8 (multiclass)"),
-        (Multilabel(DIGITS), (1, 8, 8), "and these data have the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 (multilabel)"),
-        (Regression([0.0] * 10, [1.0] * 10), (1, 8, 8), "and these data have 10 outputs (regression)"),
-        (
-            Multiclass(DIGITS),
-            (1, 16, 4),
-            "images of shape [1, 8, 8] (channels, height, width), and these have [1, 16, 4",
-        ),
-        (
-            Multiclass(DIGITS),
-            (4, 4, 4),
-            "images of shape [1, 8, 8] (channels, height, width), and these have [4, 4, 4]",
-        ),
-        (Multiclass(DIGITS), (1, 28, 28), "and these have [1, 28, 28]; name a run on images of the same shape"),
+        (Multiclass(list("ABCDEFGHIJ")), "the classes A, B, C, D, E, F, G, H, I, J (multiclass)"),
+        (Multiclass(FashionMNIST.classes), f"the classes {', '.join(FashionMNIST.classes)} (multiclass)"),
+        (Multiclass(DIGITS[::-1]), "the classes 9, 8, 7, 6, 5, 4, 3, 2, 1, 0 (multiclass)"),
+        (Multiclass(DIGITS[:9]), "the classes 0, 1, 2, 3, 4, 5, 6, 7, 8 (multiclass)"),
+        (Multilabel(DIGITS), "the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 (multilabel)"),
+        (Regression([0.0] * 10, [1.0] * 10), "10 outputs (regression)"),
     ],
-    ids=["letters", "clothes", "order", "fewer", "labels", "numbers", "oblong", "colour", "larger"],
+    ids=["letters", "clothes", "order", "fewer", "labels", "numbers"],
 )
-def test_a_teacher_of_other_classes_or_images_is_refused(
-    task: Task, shape: tuple[int, ...], sentence: str, taught: Path
-) -> None:
-    with pytest.raises(UserError, match=re.escape(sentence)) as error:
-        Teacher(str(taught))(torch.zeros(3, *shape), torch.zeros(3, task.out_features), task)
-    assert str(error.value).startswith(f"augmentation.distillation.run={taught}: ")
-    assert "knows the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 (multiclass)" in str(error.value) or "shape" in sentence
+def test_a_teacher_of_other_classes_is_refused(task: Task, told: str, taught: Path) -> None:
+    with pytest.raises(UserError) as error:
+        Teacher(str(taught))(torch.zeros(3, 1, 8, 8), torch.zeros(3, task.out_features), task)
+    assert str(error.value) == (
+        f"augmentation.distillation.run={taught}: knows the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 (multiclass), and "
+        f"these data have {told}; name a run on data of the same classes, in the same order"
+    )
+
+
+@pytest.mark.parametrize("shape", [[1, 16, 4], [4, 4, 4], [1, 28, 28]], ids=["oblong", "colour", "larger"])
+def test_a_teacher_of_other_images_is_refused(shape: list[int], taught: Path) -> None:
+    with pytest.raises(UserError) as error:
+        Teacher(str(taught))(torch.zeros(3, *shape), torch.zeros(3, 10), Multiclass(DIGITS))
+    assert str(error.value) == (
+        f"augmentation.distillation.run={taught}: learned from images of shape [1, 8, 8] (channels, height, width), "
+        f"and these have {shape}; name a run on images of the same shape"
+    )
 
 
 @pytest.mark.parametrize(
