@@ -305,7 +305,7 @@ def test_evaluation_averages_over_augmented_copies(run: Callable[..., Finished])
     opened = Run(done.folder)
     data, model = opened.datamodule, opened.model
     x, y = data.splits["test"][torch.arange(len(data.splits["test"]))]
-    augmentation = data.augmentation.without_mixing()
+    augmentation = data.augmentation.without_relabelling()
     with seeded(opened.cfg.seed), torch.no_grad():
         chances = [model(x).softmax(dim=-1)]
         parts = x.split(128)  # as the loader gives them
@@ -369,11 +369,22 @@ class Weighted(Digits):
         self.splits = {name: replace(split, weight=torch.ones(len(split))) for name, split in self.splits.items()}
 
 
-def test_mixing_does_not_leave_out_the_weights_of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_mixing_does_not_leave_out_the_weights_of_rows(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("kindling.data.images.Digits", Weighted)
     build(compose_config(*QUICK, "augmentation=affine", f"run_dir={tmp_path}"))
-    with pytest.raises(UserError, match=r"augmentation.mixup: mixes rows, and those of Weighted have weights"):
-        build(compose_config(*QUICK, "augmentation=mixup", f"run_dir={tmp_path}"))
+    with pytest.raises(UserError, match=rf"augmentation.{name}: mixes rows, and those of Weighted have weights"):
+        build(compose_config(*QUICK, f"augmentation={name}", f"run_dir={tmp_path}"))
+
+
+def test_what_mixes_rows_is_told_from_what_changes_y_alone() -> None:
+    every = {name: made(name) for name in ("flip", "mixup", "cutmix")} | {"teacher": transforms.Relabelling()}
+    augmentation = Augmentation(every)
+    assert augmentation.mixes == ["mixup", "cutmix"]
+    assert augmentation.relabels == ["mixup", "cutmix", "teacher"]
+    assert list(augmentation.without_relabelling().transforms) == ["flip"]
 
 
 def test_labels_are_mixed_too() -> None:

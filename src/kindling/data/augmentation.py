@@ -157,9 +157,10 @@ class Erasing(nn.Module):
 
 
 class Relabelling(nn.Module):
-    """A transform that changes y too: images x and y, as probabilities of classes, to what takes their place."""
+    """A transform that changes y too: images x and y, as probabilities of classes, to what takes their place. `task` is
+    that of the data, where they have one."""
 
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, y: Tensor, task: Task | None = None) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
 
 
@@ -170,7 +171,7 @@ class Mixing(Relabelling):
         super().__init__()
         self.alpha, self.p = alpha, p
 
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, y: Tensor, task: Task | None = None) -> tuple[Tensor, Tensor]:
         other = torch.randperm(len(x), device=x.device)
         alpha = torch.full((len(x), 1, 1, 1), self.alpha, device=x.device)
         own = torch.distributions.Beta(alpha, alpha).sample().to(x.dtype)
@@ -208,12 +209,17 @@ class Augmentation:
         self.transforms = dict(transforms)
 
     @property
-    def mixes(self) -> list[str]:
+    def relabels(self) -> list[str]:
         """The names of those that change y too."""
         return [name for name, transform in self.transforms.items() if isinstance(transform, Relabelling)]
 
-    def without_mixing(self) -> "Augmentation":
-        return Augmentation({name: self.transforms[name] for name in self.transforms if name not in self.mixes})
+    @property
+    def mixes(self) -> list[str]:
+        """The names of those that make one row of two."""
+        return [name for name in self.relabels if isinstance(self.transforms[name], Mixing)]
+
+    def without_relabelling(self) -> "Augmentation":
+        return Augmentation({name: self.transforms[name] for name in self.transforms if name not in self.relabels})
 
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, task: Task | None = None) -> tuple[Tensor, Tensor]:
@@ -222,7 +228,7 @@ class Augmentation:
         """
         for transform in self.transforms.values():
             if isinstance(transform, Relabelling):
-                x, y = transform(x, soft(y, task, x.dtype))
+                x, y = transform(x, soft(y, task, x.dtype), task)
             elif type(transform).__module__.startswith("torchvision."):
                 x = torch.stack([transform(image) for image in x])
             else:
@@ -242,4 +248,6 @@ def soft(y: Tensor, task: Task | None, dtype: torch.dtype) -> Tensor:
         return F.one_hot(y, task.out_features).to(dtype)
     if isinstance(task, Binary | Multilabel):
         return y.to(dtype)
-    raise UserError("augmentation: mixes y too, and the data do not say how many classes there are; give them a `task`")
+    raise UserError(
+        "augmentation: changes y too, and the data do not say how many classes there are; give them a `task`"
+    )

@@ -15,7 +15,7 @@ LOW_PRECISION = (torch.float16, torch.bfloat16)  # which not every kernel of an 
 
 class AugmentedDataModule(LightningDataModule):
     """Comes before the other base of a datamodule whose batches are (x, y), x (N, C, H, W). Of `task` it takes what
-    kind of y is mixed.
+    kind of y is changed.
 
     Args:
         augmentation: of the section of that name, which the run hands over; None: batches stay as they are.

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def averaged(run: "Run", passes: int) -> Any:
     """A copy of the run's model that predicts the mean of 1 + `passes` predictions: of the rows as they are, and as the
-    augmentation of the run changes them, but for what mixes them.
+    augmentation of the run changes them, but for what changes y too.
 
     Raises:
         UserError: where nothing says how.
     """
     model, data = run.model, run.described
-    augmentation = data.augmentation.without_mixing() if getattr(data, "augmentation", None) else None
+    augmentation = data.augmentation.without_relabelling() if getattr(data, "augmentation", None) else None
     if passes < 1:
         raise UserError(f"tta={passes}: should be a whole number from 1, of augmented copies")
     if augmentation is None or not augmentation.transforms:

@@ -16,7 +16,7 @@ from kindling.random_state import seeded
 
 def check_augmentation(datamodule: L.LightningDataModule, model: L.LightningModule) -> None:
     """Raises:
-    UserError: where rows are no images, or the loss does not take what mixing makes of y.
+    UserError: where rows are no images, or the loss does not take what relabelling makes of y.
     """
     augmentation = getattr(datamodule, "augmentation", None)
     if not isinstance(datamodule, AugmentedDataModule) or augmentation is None:
@@ -27,8 +27,8 @@ def check_augmentation(datamodule: L.LightningDataModule, model: L.LightningModu
             datamodule.augmented(train[torch.arange(min(2, len(train)))])
     elif isinstance(datamodule, OnDiskDataModule) and len(datamodule.row_shape) != 3:
         datamodule.augment(torch.zeros(1, *datamodule.row_shape), torch.zeros(1))  # says why not
-    if augmentation.mixes and isinstance(model, SupervisedModule):
-        check_loss(augmentation.mixes[0], model)
+    if augmentation.relabels and isinstance(model, SupervisedModule):
+        check_loss(augmentation.relabels[0], model)
 
 
 def check_loss(name: str, model: SupervisedModule) -> None:
