@@ -271,13 +271,26 @@ def test_what_a_sweep_says_that_stopped_is_handed_on(started: list[dict[str, str
     assert "OMP_NUM_THREADS" not in started[0]
 
 
-@pytest.mark.parametrize(("jobs", "threads"), [(2, "4"), (20, "4")])
-def test_rows_that_run_at_once_share_the_cores(
-    jobs: int, threads: str, started: list[dict[str, str]], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("jobs", [2, 20])
+def test_rows_that_run_at_once_share_the_cores(jobs: int, started: list[dict[str, str]], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="have not ended"):
         run.run(read_study("xor"), tmp_path, jobs)
-    assert {env["OMP_NUM_THREADS"] for env in started} == {threads}, "of two rows, however many jobs"
+    assert {env["OMP_NUM_THREADS"] for env in started} == {"4"}, "of eight for two rows, however many jobs"
+
+
+def test_where_runs_failed_is_said_after_their_row(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(argv: list[str], folder: Path, at_once: int) -> str:
+        for seed, status in enumerate(["completed", "failed" if folder.name == "tanh" else "completed"]):
+            left(folder / str(seed), status=status)
+        return ""
+
+    monkeypatch.setattr("kindling.studies.run.start", start)
+    run.run(read_study("xor"), tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == ["    tanh: 0 s", f"    1 failed; why is in train.log below {tmp_path}/xor/tanh"]
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize(
@@ -366,12 +379,15 @@ def test_several_validations_an_epoch_are_one_point_and_none_at_all_no_figure(co
         file.write_text(f"epoch,step,val/loss\n0,1,9\n0,2,{seed}\n1,3,9\n1,4,3\n")
     results = run.run(study, tmp_path)
     assert results["tanh"].course("val/loss")["mean"].tolist() == [0.5, 3]
-    for result in results.values():
+    for result in reversed(results.values()):
+        assert len(picture.picture(study, results).axes[0].lines) == 2, (
+            "a row without values has no line, or an empty one"
+        )
         for folder in result.folders:
-            (folder / "metrics.csv").write_text("epoch,step,val/loss,val/acc\n0,1,0.5,\n1,2,0.5,nan\n")
+            (folder / "metrics.csv").write_text("epoch,step,val/loss,val/acc\n0,1,,\n1,2,nan,nan\n")
     before = study.page.read_text()
-    with pytest.raises(UserError, match=r"figure.curves: no run of the study xor has a value of val/acc"):
-        run.write(replace(study, figure={"curves": "val/acc"}), results)
+    with pytest.raises(UserError, match=r"figure.curves: no run of the study xor has a value of val/loss"):
+        run.write(study, results)
     assert study.page.read_text() == before, "nothing is written where the figure is refused"
 
 

@@ -76,7 +76,7 @@ def run_row(study: Study, row: str, root: Path, at_once: int) -> Result:
     if result is None:
         raise UserError(f"{near(folder)}: the runs of {row} have not ended\n{said}".strip())
     if result.lost:
-        print(f"    {len(result.lost)} failed: train.log in {near(folder)} says why", flush=True)
+        print(f"    {len(result.lost)} failed; why is in train.log below {near(folder)}", flush=True)
     return result
 
 
