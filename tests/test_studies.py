@@ -1,6 +1,8 @@
 """Studies: what they ask for is checked, their tables are those of the run folders, and only their block changes."""
 
 import json
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 from conftest import CONF
 from kindling.config.command_line import check_command_line
 from kindling.errors import UserError
+from kindling.folders import PROJECT
 from kindling.studies import page, picture, run, table
-from kindling.studies.results import read_row
+from kindling.studies.results import Result, read_row, settings
 from kindling.studies.schema import Column
 from kindling.studies.study import Study, names, read_study
 
@@ -109,7 +112,8 @@ def test_what_failed_is_told_and_what_has_not_ended_is_no_result(conf: Path, tmp
         file.write_text(file.read_text().replace("completed", status))
     result = read_row(study, "tanh", tmp_path)
     assert result is not None
-    assert result.failed == 1
+    assert len(result.lost) == 1
+    assert "In all 2 s on" in table.table(study, {"tanh": result}), "what failed took its time too"
     assert table.cell(result, study.columns["error (%)"]) == "8.00 (1 failed)"
     assert read_row(study, "another, relu", tmp_path) is None
 
@@ -139,8 +143,29 @@ def test_members_of_a_population_count_as_seeds(conf: Path, tmp_path: Path) -> N
             "columns.error (%).show is wrong: input should be 'number', 'percent', 'error'",
         ),
         (("seeds: 2", "seeds: 0"), "seeds is wrong: input should be greater than 0"),
+        (("common: ", "common: population=5 "), "common: population=5: how many seeds there are is said by seeds or"),
+        (("common: ", "common: ++population=5 "), "common: ++population=5: how many seeds there are is said by"),
+        (
+            ("common: ", "common: seed=7 "),
+            "common: seed=7: how many seeds there are is said by seeds or population of the",
+        ),
+        (("tanh: model", "tanh: seed=7 model"), "rows.tanh: seed=7: how many seeds there are is said by"),
+        (("common: model.init", "common: population=5 model.init"), "quick.common: population=5: how many seeds"),
+        (
+            ("tanh: model", "lr: 'optimizer.lr=0.1,0.2', tanh: model"),
+            "rows.lr: optimizer.lr=0.1,0.2: each value should have",
+        ),
+        (("tanh: model", "tanh: seeds model"), "rows.tanh: seeds: not of the form key=value"),
+        (("tanh: model", 'tanh: "a=\'b", relu: model'), "rows.tanh: the overrides cannot be read (No closing"),
+        (("rows: {tanh", "rows: {'': model.init=zeros, tanh"), "the row '' should have a letter or a digit"),
+        (("rows: {tanh", "rows: {'!!': model.init=zeros, tanh"), "the row '!!' should have a letter or a digit"),
+        (("rows: {tanh", "rows: {Tanh: model.init=zeros, tanh"), "the rows Tanh and tanh would share a folder"),
+        (("rows: {tanh", "rows: {10"), "rows.10 should be text: put it in quotes"),
+        (("loss: {score", "0.5: {score"), "columns.0.5 should be text: put it in quotes"),
+        (("title: XOR", "title: 1998"), "title should be text: put it in quotes"),
         (("seeds: 2", "seeds: 2\npopulation: 3"), "the row tanh should have as many seeds as the others, 3"),
         (("rows: {tanh: model", "rows: {tanh: population=3 model"), "the row tanh should have as many seeds"),
+        (("rows: {tanh: model", "rows: {tanh: ++population=3 model"), "the row tanh should have as many seeds"),
         (('"another, relu"', "a.b: model=mlp, a b"), "the rows a.b and a b would share a folder"),
         (("curves: val/loss", "curve: val/loss"), "figure.curve is wrong: input should be 'curves' or 'points'"),
         (("curves: val/loss", "points: eror (%)"), "figure.points=eror (%) is no column; did you mean error (%)?"),
@@ -148,24 +173,33 @@ def test_members_of_a_population_count_as_seeds(conf: Path, tmp_path: Path) -> N
         (('source: "A, 1998", ', ""), "published should have a source"),
         (("tanh: 4.7", "tan: 4.7"), "published.tan is no row; did you mean tanh?"),
         (("rows: {", "rows: [{"), "is damaged (while parsing"),
-        (("seeds: 2\n", ""), ""),
     ],
 )
 def test_a_study_with_a_mistake_is_refused(change: tuple[str, str], sentence: str, conf: Path) -> None:
     file = conf / "study" / "xor.yaml"
     file.write_text(file.read_text().replace(*change))
-    if not sentence:
-        assert read_study("xor").seeds == 1
-        return
     with pytest.raises(UserError) as info:
-        read_study("xor")
+        [read_study("xor", quick) for quick in (False, True)]
     assert sentence in str(info.value)
     assert "xor.yaml" in str(info.value)
 
 
+def test_a_study_is_of_one_seed_where_it_says_nothing_else(conf: Path) -> None:
+    file = conf / "study" / "xor.yaml"
+    file.write_text(file.read_text().replace("seeds: 2\n", ""))
+    study = read_study("xor")
+    assert (study.seeds, study.repeats, study.runs("tanh")) == (1, 1, 1)
+
+
+def test_a_row_that_trains_its_seeds_at_once_is_one_run(conf: Path) -> None:
+    file = conf / "study" / "xor.yaml"
+    file.write_text(file.read_text().replace("tanh: model", "tanh: +population=2 model"))
+    study = read_study("xor")
+    assert [study.runs(row) for row in study.rows] == [1, 2]
+
+
 def test_a_page_without_the_block_is_named(conf: Path, tmp_path: Path) -> None:
     study = read_study("xor")
-    study.page.write_text("# XOR\n")
     study.page.write_text("<!-- a -->\n<!-- end -->\n<!-- b -->\n<!-- end -->\n")
     page.put(study.page, "a", "table")
     assert study.page.read_text() == "<!-- a -->\ntable\n<!-- end -->\n<!-- b -->\n<!-- end -->\n"
@@ -174,16 +208,111 @@ def test_a_page_without_the_block_is_named(conf: Path, tmp_path: Path) -> None:
 
 
 def test_a_study_runs_from_its_commands_and_goes_on(
-    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = read_study("xor", quick=True)
-    results = run.run(study, tmp_path / "runs")
+    """From any folder, into one of any name; of a file that is named from the project, with a column of any name."""
+    rents = tmp_path / "rents.csv"
+    rents.write_text("größe,floor\n" + "".join(f"{40 + 3 * row},{row % 7}\n" for row in range(30)))
+    of_file = f"model=linear_regression data=csv data.target=größe data.path={os.path.relpath(rents, PROJECT)}"
+    text = (conf / "study" / "xor.yaml").read_text().replace("common: model=xor ", "common: ")
+    text = text.replace("tanh: model", "tanh: model=xor model").replace(", common: model.init=default", "")
+    (conf / "study" / "xor.yaml").write_text(text.replace("model.activation=relu model.hidden_features=3", of_file))
+    study, root = read_study("xor", quick=True), tmp_path / "a=b, runs (1)"
+    monkeypatch.chdir(tmp_path)
+    results = run.run(study, root)
     assert capsys.readouterr().out.startswith(
-        "python train.py -m model=xor trainer.max_epochs=1 model.activation=tanh model.init=default"
+        "python train.py -m trainer.max_epochs=1 model=xor model.activation=tanh seed=0\n"
     )
     assert results["tanh"].summaries[0]["metrics"].keys() == {"test/acc", "test/loss"}
-    assert run.run(study, tmp_path / "runs") == results
+    assert "test/rmse" in results["another, relu"].summaries[0]["metrics"]
+    assert run.run(study, root) == results
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("data.path=docs/a.csv", f"data.path={PROJECT}/docs/a.csv", True),
+        ("data.path=docs/a.csv", f"data.path={PROJECT}/docs/b.csv", False),
+        ("data.path=[docs/a.csv,s3://b]", f"data.path=[{PROJECT}/docs/a.csv,s3://b]", True),
+        ("data.path='~/a.csv'", f"data.path={Path.home()}/a.csv", True),
+        ("data.target=größe", 'data.target="größe"', True),
+        ("optimizer.lr=1e-3", "++optimizer.lr=0.001", True),
+        ("model.bias=true", "model.bias=1", False),
+        ("model.name=5", "model.name='5'", False),
+        ("~model.dropout", "model.dropout=null", False),
+    ],
+)
+def test_settings_are_the_same_where_they_mean_the_same(one: str, other: str, same: bool) -> None:
+    assert (settings(["seed=1", one]).keys() == settings([other, "seed=2"]).keys()) is same
+
+
+@pytest.fixture
+def started(conf: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The environments of sweeps that stop after they have begun."""
+    found: list[dict[str, str]] = []
+
+    def start(command: list[str], env: dict[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        found.append(env)
+        place = next(text for text in command if text.startswith("hydra.sweep.dir=")).partition("=")[2]
+        Path(place, "sweep.yaml").write_text("")
+        return subprocess.CompletedProcess(command, 1, "error: the disk is full\n")
+
+    for name in run.THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("kindling.studies.run.subprocess.run", start)
+    monkeypatch.setattr("kindling.studies.run.num_cpus", lambda: 8)
+    return found
+
+
+def test_what_a_sweep_says_that_stopped_is_handed_on(started: list[dict[str, str]], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"runs/xor/tanh: the runs of tanh have not ended\nerror: the disk is full$"):
+        run.run(read_study("xor"), tmp_path / "runs")
+    assert "OMP_NUM_THREADS" not in started[0]
+
+
+@pytest.mark.parametrize("jobs", [2, 20])
+def test_rows_that_run_at_once_share_the_cores(jobs: int, started: list[dict[str, str]], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="have not ended"):
+        run.run(read_study("xor"), tmp_path, jobs)
+    assert {env["OMP_NUM_THREADS"] for env in started} == {"4"}, "of eight for two rows, however many jobs"
+
+
+def test_where_runs_failed_is_said_after_their_row(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(argv: list[str], folder: Path, at_once: int) -> str:
+        for seed, status in enumerate(["completed", "failed" if folder.name == "tanh" else "completed"]):
+            left(folder / str(seed), status=status)
+        return ""
+
+    monkeypatch.setattr("kindling.studies.run.start", start)
+    run.run(read_study("xor"), tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:3] == ["    tanh: 0 s", f"    1 failed; why is in train.log below {tmp_path}/xor/tanh"]
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("init_from=outputs/studies/simple/a/0", "; first run: python scripts/study.py simple"),
+        ("augmentation.distillation.run=elsewhere/simple.2", ""),
+    ],
+)
+def test_a_run_that_a_row_needs_is_missed_before_the_first_row(
+    override: str, hint: str, started: list[dict[str, str]], conf: Path, tmp_path: Path
+) -> None:
+    file = conf / "study" / "xor.yaml"
+    (conf / "study" / "simple.yaml").write_text(file.read_text())
+    file.write_text(file.read_text().replace("model.hidden_features=3", override))
+    with pytest.raises(UserError) as info:
+        run.run(read_study("xor"), tmp_path / "runs")
+    place = override.partition("=")[2]
+    assert str(info.value) == f"the row another, relu of xor needs {place}, which is not there{hint}"
+    file.write_text(file.read_text().replace(place, f"outputs/studies/xor/tanh/0 init_from={tmp_path}"))
+    with pytest.raises(UserError, match="have not ended"):
+        run.run(read_study("xor"), tmp_path / "runs")
 
 
 @pytest.mark.parametrize("name", ["../xor", "./xor", "study/xor", "", "xor.yaml"])
@@ -206,6 +335,74 @@ def test_what_a_table_cannot_show_is_told(conf: Path, tmp_path: Path) -> None:
     (tmp_path / "docs" / "09-xor.md").write_text("# XOR\n")
     with pytest.raises(UserError, match="should have one line <!-- study xor -->"):
         run.run(study, tmp_path / "nothing yet")
+
+
+def test_seeds_without_a_score_are_told_and_those_that_diverged(conf: Path, tmp_path: Path) -> None:
+    """Of a score of the validation, whose table has the word nan, or nothing."""
+    study = read_study("xor")
+    fill(study, tmp_path)
+    loss = study.columns["loss"]
+
+    def cell_where_the_best_epoch_has(text: str) -> str:
+        file = study.folder("tanh", tmp_path) / "1" / "metrics.csv"
+        file.write_text(f"epoch,step,val/loss\n0,1,0.5\n1,2,{text}\n")
+        result = read_row(study, "tanh", tmp_path)
+        assert result is not None
+        return table.cell(result, loss)
+
+    assert cell_where_the_best_epoch_has("nan") == "0.25 (1 diverged)"
+    assert cell_where_the_best_epoch_has("") == "0.25 (1 without it)"
+    assert cell_where_the_best_epoch_has("0.75\n1,3,0.25") == "0.25 ± 0", "the last of the epoch"
+    summary = study.folder("tanh", tmp_path) / "1" / "summary.json"
+    summary.write_text(summary.read_text().replace('"epoch": 1', '"epoch": 1, "step": 2'))
+    assert cell_where_the_best_epoch_has("0.25\n1,3,0.75") == "0.25 ± 0", "the step whose weights count"
+    result = read_row(study, "tanh", tmp_path)
+    assert result is not None
+    assert table.cell(replace(result, lost=[{}]), Column(score="val/loss", show="solved")) == "0 of 3"
+
+
+@pytest.mark.parametrize("text", ["", "seed,test/acc\n0,0.5\n1,0.1x\n", "seed,test/acc\n0,0.5\n1,0", "a\n1,2\n1,2,3\n"])
+def test_a_damaged_table_of_members_is_named(text: str, tmp_path: Path) -> None:
+    left(tmp_path / "0")
+    (tmp_path / "0" / "members.csv").write_text(text)
+    with pytest.raises(UserError, match=r"0/members.csv: is damaged; delete "):
+        Result([tmp_path / "0"], [{}]).values("test/acc")
+    (tmp_path / "0" / "members.csv").write_text("seed,test/acc\n0,0.5\n1,\n2,nan\n")
+    assert table.cell(Result([tmp_path / "0"], [{}]), Column(score="test/acc")) == "0.5 (2 diverged)"
+
+
+def test_several_validations_an_epoch_are_one_point_and_none_at_all_no_figure(conf: Path, tmp_path: Path) -> None:
+    study = read_study("xor")
+    fill(study, tmp_path)
+    for seed in range(2):
+        file = study.folder("tanh", tmp_path) / str(seed) / "metrics.csv"
+        file.write_text(f"epoch,step,val/loss\n0,1,9\n0,2,{seed}\n1,3,9\n1,4,3\n")
+    results = run.run(study, tmp_path)
+    assert results["tanh"].course("val/loss")["mean"].tolist() == [0.5, 3]
+    for result in reversed(results.values()):
+        assert len(picture.picture(study, results).axes[0].lines) == 2, (
+            "a row without values has no line, or an empty one"
+        )
+        for folder in result.folders:
+            (folder / "metrics.csv").write_text("epoch,step,val/loss,val/acc\n0,1,,\n1,2,nan,nan\n")
+    before = study.page.read_text()
+    with pytest.raises(UserError, match=r"figure.curves: no run of the study xor has a value of val/loss"):
+        run.write(study, results)
+    assert study.page.read_text() == before, "nothing is written where the figure is refused"
+
+
+def test_bars_and_what_a_shell_would_read_otherwise_are_written_so_that_they_arrive(conf: Path, tmp_path: Path) -> None:
+    rows = {"a|b": ["data.target=a b", "model.hidden_features=[3,4]", "model.name=x|y"], "it's": ["~model.dropout"]}
+    study = replace(
+        read_study("xor"), title="P(a|b)\n", rows=rows, common=["data.target=größe", "a={b:1}"], published={}
+    )
+    fill(study, tmp_path)
+    results = {row: result for row in study.rows if (result := read_row(study, row, tmp_path))}
+    lines = table.table(study, results).splitlines()
+    assert lines[0].startswith(r"| P(a\|b) | overrides |")
+    assert lines[2].startswith(r"| a\|b | `'data.target=a b' model.hidden_features=[3,4] 'model.name=x\|y'` |")
+    assert lines[3].startswith("| it's | `'~model.dropout'` |")
+    assert lines[5].startswith("Each row: `python train.py -m data.target=größe 'a={b:1}' ...`")
 
 
 def test_a_table_names_the_processors_that_made_it_and_changes_of_the_code(conf: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from kindling.errors import UserError
 from kindling.figure import Figure, style
 from kindling.palette import CYCLE, GREY, VERMILLION
 from kindling.pictures.course import WORDS, parted
@@ -38,6 +39,9 @@ def curves(study: Study, results: Mapping[str, Result]) -> Figure:
         axes.plot(epochs, mean, line, color=colour, marker=marker, markersize=4, markevery=0.1, label=row)
         axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.15)
     values = np.concatenate([line.get_ydata() for line in axes.lines]).astype(float)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        raise UserError(f"figure.curves: no run of the study {study.name} has a value of {score}")
     if values.min() > 0 and values.max() > 20 * values.min():
         axes.set_yscale("log")
     stage, name = parted(score)

@@ -1,6 +1,5 @@
 """What a file of conf/study asks for."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from kindling.errors import UserError, did_you_mean
 from kindling.files import read_yaml
 from kindling.folders import CONF, PROJECT
-from kindling.studies.schema import Column, Drawn, check
+from kindling.studies.schema import Column, Drawn, check, overrides
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,17 @@ class Study:
 
     def runs(self, row: str) -> int:
         """Of the row: one of a population, else one for each seed."""
-        at_once = self.population > 1 or any(text.startswith("population=") for text in self.rows[row])
-        return 1 if at_once else self.seeds
+        return 1 if self.population > 1 or populations(self.rows[row]) else self.seeds
 
     @property
     def repeats(self) -> int:
         return max(self.seeds, self.population)
+
+
+def populations(overrides: list[str]) -> set[str]:
+    """How many seeds at once they say, if they do."""
+    pairs = [text.lstrip("+").partition("=") for text in overrides]
+    return {value for key, _, value in pairs if key == "population"}
 
 
 def names() -> list[str]:
@@ -77,38 +81,41 @@ def read_study(name: str, quick: bool = False) -> Study:
     path = CONF / "study" / f"{name}.yaml"
     given = check(read_yaml(path), path)
     small = given.quick
-    try:
-        study = Study(
-            name,
-            given.title,
-            PROJECT / given.page,
-            rows={label: shlex.split(text or "") for label, text in ((quick and small.rows) or given.rows).items()},
-            columns=given.columns,
-            common=shlex.split(given.common),
-            seeds=(quick and small.seeds) or given.seeds,
-            population=(quick and small.population) or given.population,
-            published=given.published,
-            figure=given.figure,
-            less=shlex.split(small.common) if quick else [],
-            quick=quick,
-        )
-    except ValueError as error:  # of shlex
-        raise UserError(f"{path}: the overrides cannot be read ({error})") from None
+    rows, place = (small.rows, "quick.rows") if quick and small.rows else (given.rows, "rows")
+    study = Study(
+        name,
+        given.title,
+        PROJECT / given.page,
+        rows={label: overrides(text or "", f"{place}.{label}", path) for label, text in rows.items()},
+        columns=given.columns,
+        common=overrides(given.common, "common", path),
+        seeds=(quick and small.seeds) or given.seeds,
+        population=(quick and small.population) or given.population,
+        published=given.published,
+        figure=given.figure,
+        less=overrides(small.common, "quick.common", path) if quick else [],
+        quick=quick,
+    )
     check_rows(study, path)
     return study
 
 
 def check_rows(study: Study, path: Path) -> None:
     """Each has a folder of its own, and as many seeds as the table says."""
-    labels: dict[Path, str] = {}
-    for label, overrides in study.rows.items():
-        at_once = {text for text in overrides if text.startswith("population=")} - {f"population={study.repeats}"}
-        if at_once or (study.seeds > 1 and study.population > 1 and study.seeds != study.population):
+    labels: dict[str, str] = {}
+    for label, texts in study.rows.items():
+        others = populations(texts) - {str(study.repeats)}
+        if others or (study.seeds > 1 and study.population > 1 and study.seeds != study.population):
             raise UserError(f"{path}: the row {label} should have as many seeds as the others, {study.repeats}")
-        other = labels.setdefault(study.folder(label, Path()), label)
+        if not any(letter.isalnum() for letter in label):
+            raise UserError(
+                f"{path}: the row {label!r} should have a letter or a digit, of which its folder has its name"
+            )
+        other = labels.setdefault(study.folder(label, Path()).name.casefold(), label)  # some disks know no case
         if other != label:
             raise UserError(
-                f"{path}: the rows {other} and {label} would share a folder; letters or digits should differ"
+                f"{path}: the rows {other} and {label} would share a folder; letters (other than in case) or digits "
+                "should differ"
             )
 
 

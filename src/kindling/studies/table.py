@@ -1,6 +1,8 @@
 """The table of a study, in Markdown."""
 
 import math
+import re
+import shlex
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,22 +29,34 @@ def table(study: Study, results: Mapping[str, Result]) -> str:
         heads.append(f"published ({source})")
     lines = [heads, ["---"] * len(heads)]
     for row, result in results.items():
-        cells = [row, f"`{' '.join(study.rows[row])}`" if study.rows[row] else ""]
+        cells = [row, f"`{typed(study.rows[row])}`" if study.rows[row] else ""]
         cells += [cell(result, column) for column in study.columns.values()]
         lines.append(cells + ([str(study.published.get(row, ""))] if source else []))
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    text = "\n".join(f"| {' | '.join(map(in_a_cell, line))} |" for line in lines)
     return f"{text}\n\n{origin(study, list(results.values()))}"
 
 
+def typed(words: list[str]) -> str:
+    """As a shell takes them: in quotes where it would read something else. Lists in brackets stay as they are."""
+    return " ".join(shlex.quote(word) if re.search(r"""[\s'"(){}|;&$*?~<>#!`\\]""", word) else word for word in words)
+
+
+def in_a_cell(text: str) -> str:
+    """On one line, without the bar that would end the cell."""
+    return text.strip().replace("\n", " ").replace("|", r"\|")
+
+
 def cell(result: Result, column: Column) -> str:
-    values = in_unit(result.values(column.score), column)
+    runs = result.of_runs(column.score)
+    values = in_unit([value for one in runs for value in one], column)
     finite = [value for value in values if math.isfinite(value)]
-    lost = {"failed": result.failed, "diverged": len(values) - len(finite)}
+    lost = {"failed": len(result.lost), "diverged": len(values) - len(finite), "without it": runs.count([])}
     failed = "".join(f" ({number} {how})" for how, number in lost.items() if number)
     if not finite:
         return f"none{failed}"
     if column.show == "solved":
-        return f"{sum(value == 1 for value in values):,} of {len(values) + result.failed:,}"
+        without = f" ({lost['without it']} without it)" if lost["without it"] else ""
+        return f"{sum(value == 1 for value in values):,} of {len(values) + lost['failed']:,}{without}"
     return f"{written(finite, 2 if column.show in ('percent', 'error') else None)}{failed}"
 
 
@@ -79,11 +93,13 @@ def origin(study: Study, results: list[Result]) -> str:
     revisions = ", ".join(sorted({revision(part(one, "git")) for one in summaries}))
     day = max((str(one.get("started"))[:10] for one in summaries), default="")
     seeds = f"{study.repeats:,} seeds, mean ± standard deviation" if study.repeats > 1 else "1 seed"
-    known = "at least " if any(one.get("resumed") for one in summaries) else ""  # who went on knows the last part
-    command = " ".join(["python", "train.py", "-m", *study.common, "..."])
+    runs = [*summaries, *(one for result in results for one in result.lost)]
+    partly = any(one.get("resumed") or not part(one, "seconds") for one in runs)  # who went on knows the last part
+    command = typed(["python", "train.py", "-m", *study.common, "..."])
+    time = f"{'at least ' if partly else ''}{duration(sum(one.seconds for one in results))}"
     return (
         f"Each row: `{command}`, {seeds}. "
-        f"In all {known}{duration(sum(one.seconds for one in results))} on {machine}; torch {torch}; "
+        f"In all {time} on {machine}; torch {torch}; "
         f"revision {revisions}; {day}. Written by `python scripts/study.py {study.name}`."
     )
 
