@@ -268,8 +268,8 @@ def test_splits_that_are_missing_or_empty(kind: str, rows: dict[str, int], words
         return
     facts, results = measure(cfg, ["ridge", "knn"])
     text = "\n".join(lines(facts, results))
-    assert "ridge: alpha=1, for want of validation rows" in text
-    assert "knn: n_neighbors=5, for want of validation rows" in text
+    assert "ridge: alpha=1, without validation rows to choose it by" in text
+    assert "knn: n_neighbors=5, without validation rows to choose it by" in text
 
 
 def test_no_rows_to_learn_from() -> None:

@@ -22,7 +22,7 @@ def heading(facts: dict[str, Any]) -> Iterator[str]:
 def lines(facts: dict[str, Any], found: Iterator[Baseline]) -> Iterator[str]:
     """A line a method, as soon as it is there; then what was chosen for each, and what else there is to know of it."""
     notes, head = [], False
-    chosen = "chosen by the validation rows" if facts["sizes"].get("val") else "for want of validation rows"
+    chosen = "chosen by the validation rows" if facts["sizes"].get("val") else "without validation rows to choose it by"
     for one in found:
         if one.problem:
             notes.append(f"{one.method}: cannot learn from these rows ({printable(one.problem)})")
