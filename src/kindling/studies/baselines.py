@@ -180,7 +180,7 @@ def choose(
 
 def learn_in_time(make: Callable[..., Any], train: Rows, x: np.ndarray, deadline: float) -> Learned:
     """From all rows; or from the most with which fitting and predicting ends in time, going by fewer."""
-    growth = np.full(2, GROWTH**2)  # of both times, from one number of rows to the next: a guess, until it is seen
+    growth = np.array([GROWTH**2, GROWTH])  # of both times, from count to count: quadratic and linear, until it is seen
     before = None
     for count in counts(len(train)):
         learned = learn(make(), train.some(count), x)
