@@ -10,8 +10,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from kindling.errors import UserError, told_in_a_sentence
+
+if TYPE_CHECKING:
+    from kindling.studies.baselines import Baseline
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -21,7 +25,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--only", default="", metavar="NAMES", help="of dummy,least_squares,ridge,logistic,knn,forest,boosting,svm"
     )
     parser.add_argument(
-        "--limit", type=float, default=60, metavar="SECONDS", help="for a method; then fewer rows; default: 60"
+        "--limit",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="for a method, which else takes fewer rows; default: 60",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args, flags = parser.parse_known_args(argv)
@@ -35,11 +43,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         only = [name for name in args.only.split(",") if name]
         facts, found = measure(compose([*args.overrides, *flags]), only, args.limit)
         if args.json:
-            print(json.dumps({**facts, "methods": [asdict(one) for one in found]}, indent=2))
+            print(json.dumps({**facts, "methods": [plain(one) for one in found]}, indent=2, allow_nan=False))
         else:
             print(*heading(facts), sep="\n", flush=True)
             for line in lines(facts, found):
                 print(line, flush=True)
+
+
+def plain(one: "Baseline") -> dict[str, Any]:
+    """For JSON, which knows no NaN: null is a score that there is none of, such as r2 of one row."""
+    scores = {name: value if math.isfinite(value) else None for name, value in one.scores.items()}
+    return {**asdict(one), "scores": scores}
 
 
 if __name__ == "__main__":

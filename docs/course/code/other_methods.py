@@ -59,7 +59,10 @@ def ours(command: str, seeds: int) -> Line:
     return command, means, row(f"`{command}`", cells, fit, test, size)
 
 
-def theirs(one: Baseline) -> Line:
+def theirs(one: Baseline, num_scores: int) -> Line:
+    if one.problem:
+        cells = [f"{one.method}: cannot learn: {one.problem}", *[""] * (num_scores + 3)]
+        return one.method, {}, f"| {' | '.join(cells)} |"
     kept = {name: one.scores[name] for name in SCORES if name in one.scores}
     chosen = "".join(f", {key}={value:g}" for key, value in one.chosen.items())
     name = f"{one.method}{chosen}" + "".join(f" ({note})" for note in one.notes)
@@ -73,7 +76,7 @@ def row(name: str, scores: list[str], fit: float, predict: float, size: str) -> 
 def lines(name: str, seeds: int) -> list[Line]:
     nets = [ours(command, seeds) for command in NETS[name]]
     _, found = measure(compose([f"data={name}"]), limit=LIMIT)
-    return [*nets, *(theirs(one) for one in found if one.problem is None)]
+    return [*nets, *(theirs(one, len(nets[0][1])) for one in found)]
 
 
 def origin(seeds: int) -> str:
@@ -91,9 +94,9 @@ def table(found: list[Line]) -> str:
 
 def picture(tables: dict[str, list[Line]]) -> Figure:
     """The share that each method explains, or gets right, a panel for each data set; without the dummy, far to the left
-    of all others.
+    of all others, and those that cannot learn.
     """
-    tables = {name: [line for line in found if line[0] != "dummy"] for name, found in tables.items()}
+    tables = {name: [line for line in found if line[0] != "dummy" and line[1]] for name, found in tables.items()}
     methods = list(dict.fromkeys(label(method) for found in tables.values() for method, _, _ in found))[::-1]
     with style():
         figure = Figure(figsize=(5.8, 2.8), layout="constrained")
@@ -118,10 +121,12 @@ def label(method: str) -> str:
 @told_in_a_sentence()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", choices=[*NETS, []], metavar="NAME", help="default: diabetes")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NETS)}; default: diabetes")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="into the page; without names all, and the figure")
     args = parser.parse_args()
+    if unknown := [name for name in args.names if name not in NETS]:
+        parser.error(f"there is no {unknown[0]}; there are {', '.join(NETS)}")
     if args.seeds < 1:
         raise UserError(f"--seeds {args.seeds}: should be 1 or more")
     tables = {}

@@ -22,6 +22,7 @@ def heading(facts: dict[str, Any]) -> Iterator[str]:
 def lines(facts: dict[str, Any], found: Iterator[Baseline]) -> Iterator[str]:
     """A line a method, as soon as it is there; then what was chosen for each, and what else there is to know of it."""
     notes, head = [], False
+    chosen = "chosen by the validation rows" if facts["sizes"].get("val") else "without validation rows to choose it by"
     for one in found:
         if one.problem:
             notes.append(f"{one.method}: cannot learn from these rows ({printable(one.problem)})")
@@ -32,7 +33,7 @@ def lines(facts: dict[str, Any], found: Iterator[Baseline]) -> Iterator[str]:
         fit, predict = map(brief, one.seconds)
         scores = [f"{value:.4g}" for value in one.scores.values()]
         yield cells(one.method + "*" * bool(one.notes), scores, fit, predict, one.size)
-        notes += [f"{one.method}: {key}={value:g}, chosen by the validation rows" for key, value in one.chosen.items()]
+        notes += [f"{one.method}: {key}={value:g}, {chosen}" for key, value in one.chosen.items()]
         notes += [f"{one.method}*: {note}" for note in one.notes]
     yield ""
     for note in notes:

@@ -1,5 +1,7 @@
 """Methods of scikit-learn: each with its defaults, and the values of one setting that the validation may choose."""
 
+import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,26 +15,35 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR
 from sklearn.utils.validation import has_fit_parameter
 
+from kindling.studies.rows import Rows
+
 
 class LeastSquaresClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A column of 0 and 1 for each class, or label, and a line through it: the greatest wins, or all above 1/2."""
+    """A column of 0 and 1 for each class, or label, and a line through it: the greatest wins, or all above 1/2.
+
+    Two classes are one column, of the second: that of the first would be 1 less it.
+    """
 
     def fit(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None) -> "LeastSquaresClassifier":
         self.classes_ = None if y.ndim == 2 else np.unique(y)
-        columns = y if self.classes_ is None else (y[:, None] == self.classes_).astype(float)
-        self.line_ = LinearRegression().fit(x, columns, sample_weight)
+        if self.classes_ is not None:
+            y = (y[:, None] == (self.classes_[1:] if len(self.classes_) == 2 else self.classes_)).astype(float)
+        self.line_ = LinearRegression().fit(x, y, sample_weight)
         self.coef_, self.intercept_ = self.line_.coef_, self.line_.intercept_
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         output = self.line_.predict(x)
-        return output > 0.5 if self.classes_ is None else self.classes_[output.argmax(axis=1)]
+        if self.classes_ is None:
+            return output > 0.5
+        return self.classes_[(output[:, 0] > 0.5).astype(int) if len(self.classes_) == 2 else output.argmax(axis=1)]
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,45 @@ METHODS = {
     "boosting": Method(HistGradientBoostingRegressor, HistGradientBoostingClassifier, several=False, random=True),
     "svm": Method(SVR, SVC, {"C": (1.0, 0.1, 10.0, 100.0)}, several=False),
 }
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A model after its fit to `num_rows`, and its answers.
+
+    Args:
+        seconds: of the fit, and of the prediction.
+        converged: False where it has stopped before, after scikit-learn's number of steps.
+    """
+
+    model: Any
+    predicted: np.ndarray
+    seconds: tuple[float, float]
+    num_rows: int
+    converged: bool
+
+
+class CannotLearn(Exception):  # noqa: N818  # what the table says
+    """A method does not take these rows, such as those of one class alone; in scikit-learn's words."""
+
+
+def learn(model: Any, rows: Rows, x: np.ndarray) -> Learned:
+    """Raises:
+    CannotLearn: where scikit-learn says so.
+    """
+    weights = {} if rows.weight is None or not takes_weights(model) else {"sample_weight": rows.weight}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        start = time.perf_counter()
+        try:
+            model.fit(rows.x, rows.y, **weights)
+            fitted = time.perf_counter()
+            predicted = model.predict(x)
+        except ValueError as error:
+            raise CannotLearn(" ".join(str(error).split())) from error
+        end = time.perf_counter()
+    converged = not any(issubclass(one.category, ConvergenceWarning) for one in caught)
+    return Learned(model, predicted, (fitted - start, end - fitted), len(rows), converged)
 
 
 def takes_weights(model: Any) -> bool:

@@ -15,7 +15,7 @@ from kindling.data.tasks import Regression, Task
 @dataclass(frozen=True)
 class Rows:
     """x (N, in_features); y as scikit-learn takes it, (N,) or (N, outputs), standardised where our models see it so;
-    the truth as the data have it; weights (N,) or None."""
+    the truth as our metrics take it; weights (N,) or None."""
 
     x: np.ndarray
     y: np.ndarray
@@ -37,9 +37,10 @@ def read(datamodule: SupervisedDataModule, split: SplitName) -> Rows:
     """All rows of a split, as a model is given them, in a row each."""
     batches = list(datamodule.batches(split))
     x, y, *weight = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    target = datamodule.task.target(y) if isinstance(datamodule.task, Regression) else y
+    truth = datamodule.task.truth(y)
+    target = datamodule.task.target(y) if isinstance(datamodule.task, Regression) else truth
     target = target.squeeze(1) if target.ndim == 2 and target.shape[1] == 1 else target
-    return Rows(x.flatten(1).double().numpy(), target.numpy(), y, weight[0].numpy() if weight else None)
+    return Rows(x.flatten(1).double().numpy(), target.numpy(), truth, weight[0].numpy() if weight else None)
 
 
 def scores(task: Task, predicted: np.ndarray, truth: Tensor) -> dict[str, float]:
@@ -52,13 +53,16 @@ def scores(task: Task, predicted: np.ndarray, truth: Tensor) -> dict[str, float]
 
 
 def prediction(task: Task, predicted: np.ndarray, truth: Tensor) -> Tensor:
-    """What was predicted, as our metrics take it: values in the units of y, or probabilities of 0 and 1."""
+    """What was predicted, as our metrics take it: values in the units of y, or probabilities of 0 and 1.
+
+    In the shape of the truth, where scikit-learn leaves out a single column.
+    """
     answer = torch.as_tensor(np.ascontiguousarray(predicted))  # scikit-learn has columns in a row each
     if isinstance(task, Regression):
         return task.prediction(answer.to(truth.dtype).reshape(truth.shape))
     if task.name == "multiclass":
         return one_hot(answer.long(), task.out_features).float()
-    return answer.float()
+    return answer.float().reshape(truth.shape)
 
 
 def error(found: dict[str, float]) -> float:
