@@ -80,7 +80,7 @@ def test_the_answers_of_lesson_10() -> None:
     assert f"{x.grad:g}. Four" in first
     assert f"is {x.grad.item() ** 4:.4f}." in first
     inputs = [-x1 - x2 - 0.5 for x1 in (0, 1) for x2 in (0, 1)]
-    assert f"For {sum(value > 0 for value in inputs)} rows: its inputs are -0.5, -1.5, -1.5 and -2.5" in second
+    assert f"For {sum(value > 0 for value in inputs)} rows: its sums are -0.5, -1.5, -1.5 and -2.5" in second
     assert inputs == [-0.5, -1.5, -1.5, -2.5]
     h = [torch.nn.functional.silu(torch.tensor(3 * total - 4.3)).item() for total in (0, 1, 2)]
     assert f"{h[0]:.3f}, {h[1]:.3f} and {h[2]:.3f}" in third
