@@ -16,6 +16,7 @@ from kindling.studies import page, picture, run, table
 from kindling.studies.results import Result, read_row, settings
 from kindling.studies.schema import Column
 from kindling.studies.study import Study, names, read_study
+from kindling.sweep import processes
 
 FILE = """title: XOR
 page: docs/course/README.md
@@ -258,10 +259,10 @@ def started(conf: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]
         Path(place, "sweep.yaml").write_text("")
         return subprocess.CompletedProcess(command, 1, "error: the disk is full\n")
 
-    for name in run.THREAD_VARIABLES:
+    for name in processes.THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("kindling.studies.run.subprocess.run", start)
-    monkeypatch.setattr("kindling.studies.run.num_cpus", lambda: 8)
+    monkeypatch.setattr(processes, "num_cpus", lambda: 8)
     return found
 
 

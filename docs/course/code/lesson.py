@@ -32,6 +32,7 @@ def leave(
         return
     if sys.argv[1:] != ["--write"]:
         sys.exit("error: --write goes with no other argument: the page is about the defaults")
+    from kindling.figure import style
     from kindling.studies.page import put
 
     script = Path(sys.argv[0]).stem
@@ -40,8 +41,9 @@ def leave(
     )
     for name, text in {**tables, f"made by {script}": told}.items():
         put(COURSE / page, name, text)
-    for name, draw in (figures or {}).items():
-        save(name, draw())
+    with style():
+        for name, draw in (figures or {}).items():
+            save(name, draw())
 
 
 def machine(*packages: str) -> str:
@@ -62,9 +64,6 @@ def save(name: str, drawn: "Figure | bytes", colours: int = 200) -> None:
     """As docs/course/figures/`name`.png, of few colours, which is small."""
     from PIL import Image
 
-    from kindling.figure import style
-
-    with style():
-        png = drawn if isinstance(drawn, bytes) else drawn.png()
+    png = drawn if isinstance(drawn, bytes) else drawn.png()
     picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(colours)
     picture.save(COURSE / "figures" / f"{name}.png", optimize=True)

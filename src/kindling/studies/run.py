@@ -19,7 +19,7 @@ from kindling.studies.picture import picture
 from kindling.studies.results import PROCESSORS, Result, read_row
 from kindling.studies.study import Study, names
 from kindling.studies.table import duration, processor, table
-from kindling.sweep.processes import THREAD_VARIABLES, num_cpus
+from kindling.sweep.processes import share_of_cores
 
 
 def run(study: Study, root: Path, jobs: int = 1) -> dict[str, Result]:
@@ -89,7 +89,7 @@ def start(argv: list[str], folder: Path, at_once: int) -> str:
         write_whole(file, "".join(f"{one}\n" for one in [*known, name]))
     place = override("hydra.sweep.dir", str(folder.absolute()))
     command = [sys.executable, "train.py", *argv, place, "sweep.quiet=true"]
-    share = dict.fromkeys(THREAD_VARIABLES, str(max(1, num_cpus() // at_once))) if at_once > 1 else {}
+    share = share_of_cores(at_once) if at_once > 1 else {}
     done = subprocess.run(
         command,
         cwd=PROJECT,

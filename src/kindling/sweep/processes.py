@@ -77,14 +77,18 @@ def stream(
 
 def server(n_jobs: int) -> Any:
     """Where processes come from that have imported torch: forked from one that has done nothing else."""
-    threads = str(max(1, num_cpus() // n_jobs))
-    for variable in THREAD_VARIABLES:
+    for variable, threads in share_of_cores(n_jobs).items():
         os.environ.setdefault(variable, threads)
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     return context
+
+
+def share_of_cores(n_jobs: int) -> dict[str, str]:
+    """For the environment of each of so many processes at once: those that fight for cores take many times as long."""
+    return dict.fromkeys(THREAD_VARIABLES, str(max(1, num_cpus() // n_jobs)))
 
 
 def num_cpus() -> int:
